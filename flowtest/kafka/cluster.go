@@ -57,8 +57,14 @@ func (c *Cluster) Pause(tb testing.TB, node int) { c.must(tb, "pause", node) }
 // Resume lets a paused node go on.
 func (c *Cluster) Resume(tb testing.TB, node int) { c.must(tb, "resume", node) }
 
-// Restart brings back every killed node with its data and returns when all of them listen.
-func (c *Cluster) Restart(tb testing.TB) { c.must(tb, "start", c.nodes) }
+// Restart brings back every killed node with its data and returns when all replicas are in sync.
+func (c *Cluster) Restart(tb testing.TB) {
+	tb.Helper()
+	c.must(tb, "start", c.nodes)
+	if err := c.settle(); err != nil {
+		tb.Fatal(err)
+	}
+}
 
 func (c *Cluster) must(tb testing.TB, command string, arg int) {
 	tb.Helper()
@@ -104,17 +110,18 @@ func launch(dir string, nodes int) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{dir: dir, port: port, nodes: nodes}
-	out, err := c.run("start", strconv.Itoa(nodes))
+	if c.Bootstrap, err = c.run("start", strconv.Itoa(nodes)); err == nil {
+		err = c.settle()
+	}
 	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, c.logs())
 		_, _ = c.run("wipe") // the first error is the one to tell
 		return nil, err
 	}
-	c.Bootstrap = strings.TrimSpace(out)
 	return c, nil
 }
 
-// run calls the script and returns what it prints. The nodes die with this process, however it ends.
+// run calls the script and returns the line it prints. The nodes die with this process, however it ends.
 func (c *Cluster) run(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), maxStart)
 	defer cancel()
@@ -129,7 +136,7 @@ func (c *Cluster) run(args ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("kafka %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
-	return string(out), nil
+	return strings.TrimSpace(string(out)), nil
 }
 
 // freePorts finds n free ports in a row, below those that the system hands to outgoing connections.
