@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Names of the headers of Standard Webhooks (delivery 7), in the form http.Header has them.
+// Names of the headers of Standard Webhooks (delivery 7), in the canonical form of net/http.
 const (
 	IDHeader        = "Webhook-Id"
 	TimestampHeader = "Webhook-Timestamp"
@@ -111,10 +110,11 @@ func (k *signingKey) appendSum(dst []byte, id string, unix int64, body []byte) [
 	return base64.StdEncoding.AppendEncode(dst, h.Sum(buf[:0]))
 }
 
-// Verify is the receiver's side: it tells whether the request with these headers and this body was signed with one of
-// the signer's secrets within Tolerance of now. Comparison takes constant time.
-func (s *Signer) Verify(h http.Header, body []byte, now time.Time) error {
-	id, stamp, list := h.Get(IDHeader), h.Get(TimestampHeader), h.Get(SignatureHeader)
+// Verify is the receiver's side: it tells whether the request with this body was signed with one of the signer's
+// secrets within Tolerance of now. header reads a request header, as http.Header.Get does. Comparison takes constant
+// time.
+func (s *Signer) Verify(header func(name string) string, body []byte, now time.Time) error {
+	id, stamp, list := header(IDHeader), header(TimestampHeader), header(SignatureHeader)
 	if s == nil || id == "" || stamp == "" || list == "" {
 		return ErrNotSigned
 	}
