@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -16,16 +17,18 @@ import (
 
 // The caps of the house style (CONTRIBUTING.md). They are caps, not aims.
 const (
-	maxFileLines  = 400
-	maxFuncLines  = 70
-	maxParams     = 4 // after the context; in tests after the testing.TB too
-	maxNesting    = 3
-	maxMethods    = 3
-	maxRoomLines  = 1500
-	maxRoomFiles  = 12
-	maxTreeDepth  = 2
-	roomsExempted = "processor cmd/vigil"
+	maxFileLines = 400
+	maxFuncLines = 70
+	maxParams    = 4 // after the context; in tests after the testing.TB too
+	maxNesting   = 3
+	maxMethods   = 3
+	maxRoomLines = 1500
+	maxRoomFiles = 12
+	maxTreeDepth = 2
 )
+
+// bigRooms have no cap as a whole: the processor is the engine room, cmd/vigil has a small file for each command.
+var bigRooms = []string{"processor", "cmd/vigil"}
 
 // longFuncs are the functions that may be longer than maxFuncLines, as dir.Func or dir.Type.Method, each with its
 // reason. Table literals in tests do not count as lines and need no entry.
@@ -147,11 +150,11 @@ func fileSize(f goFile) []found {
 	return nil
 }
 
-// roomSize adds up what ships of each room.
+// roomSize adds up what ships of each room; test support does not ship.
 func roomSize(files []goFile) []found {
 	lines, count := map[string]int{}, map[string]int{}
 	for _, f := range files {
-		if !f.test() && !strings.Contains(" "+roomsExempted+" ", " "+f.dir()+" ") {
+		if !f.test() && !strings.HasPrefix(f.dir(), "flowtest/") && !slices.Contains(bigRooms, f.dir()) {
 			lines[f.dir()] += f.lines()
 			count[f.dir()]++
 		}

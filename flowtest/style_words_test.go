@@ -22,6 +22,7 @@ var allowedNames = map[string]string{
 	"DataDir":         "the configuration key data_dir",
 	"dataDir":         "the configuration key data_dir",
 	"campaign.Data":   "`data` of a campaign, a word of the rule book (semantics 4)",
+	"campaign.data":   "`data` of a campaign, a word of the rule book (semantics 4)",
 	"body.data":       "`data` of a campaign, a word of the rule book (semantics 4)",
 	"body.readData":   "`data` of a campaign, a word of the rule book (semantics 4)",
 	"body.appendData": "`data` of a campaign, a word of the rule book (semantics 4)",

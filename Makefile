@@ -1,0 +1,99 @@
+# Run `make help` for the list. CI runs `make ci`; it needs Go, Java and Maven and fetches the rest from the registries.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 10s
+TOOLS := bin/tools
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# No cgo, time zones inside: the binary runs in an image that holds nothing else.
+STATIC := CGO_ENABLED=0 $(GO) build -trimpath -tags timetzdata -ldflags "$(LDFLAGS)"
+
+GOFILES = $(wildcard $(shell git ls-files -co --exclude-standard '*.go'))
+with = $(sort $(dir $(shell git grep -l --untracked $(1) -- '*_test.go')))
+GOLDEN = $(addprefix ./,$(call with,'flag.Bool."update"'))
+BENCHES = $(addprefix ./,$(call with,'^func Benchmark'))
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+.PHONY: build
+build: ## the binary ./vigil
+	$(STATIC) -o vigil ./cmd/vigil
+
+.PHONY: demo
+demo: build ## build, then a shop, campaigns and signed webhooks on the screen; needs nothing else
+	./vigil demo
+
+.PHONY: check
+check: fmt-check ## the inner loop: format, build, vet, short tests
+	$(GO) build ./...
+	$(GO) vet ./...
+	$(GO) test -short ./...
+
+$(TOOLS)/.built: .ci/tools/go.mod .ci/tools/go.sum
+	@mkdir -p $(TOOLS)
+	cd .ci/tools && $(GO) build -o ../../$(TOOLS)/ tool
+	@touch $@
+
+.PHONY: fmt
+fmt: $(TOOLS)/.built ## rewrite every Go file with gofumpt
+	$(TOOLS)/gofumpt -w $(GOFILES)
+
+.PHONY: fmt-check
+fmt-check: $(TOOLS)/.built
+	@unformatted=$$($(TOOLS)/gofumpt -l $(GOFILES)); \
+	[ -z "$$unformatted" ] || { echo "run 'make fmt' for:"; echo "$$unformatted"; exit 1; }
+
+.PHONY: lint
+lint: fmt-check ## gofumpt, vet, staticcheck
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+
+.PHONY: test
+test: ## every test; those on a real Kafka too where java and mvn are there
+	$(GO) test -count=1 -timeout 20m ./...
+
+.PHONY: race
+race: ## the short tests with the race detector, in random order
+	$(GO) test -short -race -shuffle=on -timeout 20m ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ {t[++n]=$$1} /^ok/ {for (i=1;i<=n;i++) print $$2, t[i]; n=0}' | \
+	while read -r package target; do \
+	  echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; done
+
+.PHONY: bench
+bench: ## every benchmark; compare runs with bin/tools/benchstat
+	[ -z "$(BENCHES)" ] || $(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) $(BENCHES)
+
+.PHONY: golden
+golden: ## rewrite the golden files from what the code does now
+	[ -z "$(GOLDEN)" ] || $(GO) test -count=1 $(GOLDEN) -update
+
+# golden-check rewrites the golden files and wants no difference to what was there before.
+.PHONY: golden-check
+golden-check:
+	@state() { git diff HEAD | sha256sum; git ls-files -o --exclude-standard | sort; }; \
+	before=$$(state); $(MAKE) golden; [ "$$before" = "$$(state)" ] || { git status --short; git diff HEAD | head -200; \
+	echo "golden files are not what the code does: run 'make golden', read the difference, commit it"; exit 1; }
+
+.PHONY: image
+image: ## the image vigil:local from a binary built here; pulls nothing
+	@mkdir -p bin/image/vigil-data bin/image/tmp
+	$(STATIC) -o bin/image/vigil ./cmd/vigil
+	cp /etc/ssl/certs/ca-certificates.crt bin/image/
+	docker build --target local -t vigil:local .
+
+.PHONY: compose-test
+compose-test: ## the compose stack with local images, until signed webhooks have arrived
+	deploy/compose/test
+
+.PHONY: ci
+ci: ## what CI runs, in this order, stopping at the first failure
+	@./.ci/steps
