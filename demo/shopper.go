@@ -16,27 +16,26 @@ const CartWindow = 5
 // Shopper is somebody who shops.
 type Shopper struct {
 	Name    string
-	They    string // he, she or they
 	Their   string
 	Country string // ISO 3166
 }
 
 // shoppers are all there are; who comes when is for the seed to say.
 var shoppers = []Shopper{
-	{"Ada", "she", "her", "FR"}, {"Bob", "he", "his", "US"}, {"Chloé", "she", "her", "CA"},
-	{"Dev", "he", "his", "IN"}, {"Emeka", "he", "his", "NG"}, {"Fatima", "she", "her", "MA"},
-	{"Goran", "he", "his", "HR"}, {"Hana", "she", "her", "JP"}, {"Ines", "she", "her", "PT"},
-	{"Jonas", "he", "his", "DE"}, {"Kim", "they", "their", "CA"}, {"Lena", "she", "her", "AT"},
-	{"Mateo", "he", "his", "CL"}, {"Noor", "she", "her", "NL"}, {"Omar", "he", "his", "CA"},
-	{"Pia", "she", "her", "SE"},
+	{"Ada", "her", "FR"}, {"Bob", "his", "US"}, {"Chloé", "her", "CA"},
+	{"Dev", "his", "IN"}, {"Emeka", "his", "NG"}, {"Fatima", "her", "MA"},
+	{"Goran", "his", "HR"}, {"Hana", "her", "JP"}, {"Ines", "her", "PT"},
+	{"Jonas", "his", "DE"}, {"Kim", "their", "CA"}, {"Lena", "her", "AT"},
+	{"Mateo", "his", "CL"}, {"Noor", "her", "NL"}, {"Omar", "his", "CA"},
+	{"Pia", "her", "SE"},
 }
 
-// find is the shopper of a name; one who is not known is "they".
+// find is the shopper of a name, known or not.
 func find(name string) Shopper {
 	for _, s := range shoppers {
 		if s.Name == name {
 			return s
 		}
 	}
-	return Shopper{Name: name, They: "they", Their: "their"}
+	return Shopper{Name: name, Their: "their"}
 }

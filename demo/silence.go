@@ -45,7 +45,7 @@ func (w *Watcher) See(ev Event) {
 		w.expectNone("pickup-soon", booking, ev, fmt.Sprintf("%s called %s pickup off in time", who.Name, who.Their))
 	case appLaunched:
 		if who.Country != "CA" {
-			w.expectNone("canada-launch", "", ev, fmt.Sprintf("%s opened the app too, but %s in %s", who.Name, verb(who, "live"), country(who.Country)))
+			w.expectNone("canada-launch", "", ev, fmt.Sprintf("%s opened the app too, but lives in %s", who.Name, country(who.Country)))
 		}
 	}
 }

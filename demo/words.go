@@ -16,7 +16,7 @@ func (w Webhook) Why() string {
 		return fmt.Sprintf("%s put %s into %s cart at %s and did not check out within %d s",
 			who.Name, w.money(), who.Their, w.anchorClock(), CartWindow)
 	case "canada-launch":
-		return fmt.Sprintf("%s opened the app at %s and %s in Canada", who.Name, w.anchorClock(), verb(who, "live"))
+		return fmt.Sprintf("%s opened the app at %s and lives in Canada", who.Name, w.anchorClock())
 	case "notification-worked":
 		return fmt.Sprintf("%s looked at a notification and %s later at the product", who.Name, w.between())
 	case "pickup-soon":
@@ -24,13 +24,6 @@ func (w Webhook) Why() string {
 	default:
 		return fmt.Sprintf("%s, campaign %s", who.Name, w.Body.Campaign)
 	}
-}
-
-func verb(who Shopper, word string) string {
-	if who.They == "they" {
-		return word
-	}
-	return word + "s"
 }
 
 func (w Webhook) anchorClock() string {

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,7 @@ func (e *LineError) Unwrap() error { return e.Err }
 // that does not parse with a *LineError; what was decided before is written.
 func Simulate(ctx context.Context, s Simulation, in io.Reader, out io.Writer) (Tally, error) {
 	run := &simulation{Simulation: s, out: bufio.NewWriterSize(out, 1<<16)}
+	run.lines = event.NewDecoder(event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, "json")
 	run.engine = trigger.New(s.Catalog, s.Options, run.write)
 	err := run.all(ctx, in)
 	if flushed := run.out.Flush(); err == nil && flushed != nil {
@@ -59,7 +61,7 @@ func Simulate(ctx context.Context, s Simulation, in io.Reader, out io.Writer) (T
 type simulation struct {
 	Simulation
 	engine *trigger.Engine
-	lines  event.LineDecoder
+	lines  *event.Decoder
 	out    *bufio.Writer
 	row    []byte
 	tally  Tally
@@ -76,8 +78,11 @@ func (s *simulation) all(ctx context.Context, in io.Reader) error {
 		if errors.Is(err, io.EOF) {
 			return s.finish(ctx)
 		}
-		if err != nil {
+		if errors.Is(err, errTooLong) {
 			return &LineError{s.tally.Lines + 1, err}
+		}
+		if err != nil {
+			return err
 		}
 		if err := s.apply(line); err != nil {
 			return err
@@ -86,12 +91,12 @@ func (s *simulation) all(ctx context.Context, in io.Reader) error {
 }
 
 func (s *simulation) apply(line []byte) error {
-	ev, err := s.lines.Decode(line, int64(s.tally.Lines))
-	switch {
-	case err != nil:
-		return &LineError{s.tally.Lines + 1, err}
-	case ev == nil:
+	if len(bytes.TrimSpace(line)) == 0 {
 		return nil
+	}
+	ev, err := s.lines.DecodeLine(line, s.tally.Lines)
+	if err != nil {
+		return &LineError{s.tally.Lines + 1, err}
 	}
 	if err := s.engine.Apply(ev); err != nil {
 		return fmt.Errorf("apply line %d: %w", s.tally.Lines+1, err)
@@ -147,6 +152,8 @@ func (s *simulation) write(d *trigger.Decision) {
 	}
 }
 
+var errTooLong = fmt.Errorf("longer than %d bytes", maxLineBytes)
+
 // lineReader cuts a stream into lines of bounded length without holding more than one.
 type lineReader struct {
 	r    *bufio.Reader
@@ -162,7 +169,7 @@ func (l *lineReader) next() ([]byte, error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 			l.long = append(l.long, part...)
 			if len(l.long) > maxLineBytes {
-				return nil, fmt.Errorf("longer than %d bytes", maxLineBytes)
+				return nil, errTooLong
 			}
 			continue
 		case err != nil && !errors.Is(err, io.EOF):

@@ -20,13 +20,20 @@ func run(args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err == nil || errors.Is(err, context.Canceled) {
-		return signalCode(ctx, err)
+	var by caught
+	interrupted := errors.As(context.Cause(ctx), &by) && by.signal == os.Interrupt
+	stopped := ctx.Err() != nil && (errors.As(err, &by) || errors.Is(err, context.Canceled))
+	if err != nil && err.Error() != "" && !stopped {
+		fmt.Fprintln(os.Stderr, "vigil: "+err.Error())
 	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintln(os.Stderr, "vigil: "+text)
+	switch {
+	case interrupted:
+		return exitInterrupted
+	case err != nil:
+		return exitCode(err)
+	default:
+		return 0
 	}
-	return exitCode(err)
 }
 
 // caught is the cause of a context that a signal ended.
@@ -48,18 +55,4 @@ func catchSignals(parent context.Context) (context.Context, func()) {
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); cancel(nil) }
-}
-
-// signalCode is the exit code of a command that ended well or was told to end: 130 after ^C, 0 after a SIGTERM that
-// was obeyed in order.
-func signalCode(ctx context.Context, err error) int {
-	var c caught
-	switch {
-	case errors.As(context.Cause(ctx), &c) && c.signal == os.Interrupt:
-		return exitInterrupted
-	case err != nil:
-		return exitFailure
-	default:
-		return 0
-	}
 }

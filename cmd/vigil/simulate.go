@@ -23,7 +23,7 @@ type simulateFlags struct {
 }
 
 func simulateCommand() *cobra.Command {
-	f := &simulateFlags{lateness: span(2 * time.Second), age: span(2 * time.Hour), delay: span(24 * time.Hour)}
+	f := &simulateFlags{decisions: "all", format: "ndjson", lateness: span(2 * time.Second), age: span(2 * time.Hour), delay: span(24 * time.Hour)}
 	cmd := &cobra.Command{
 		Use:   "simulate --campaigns DIR --events FILE|-",
 		Short: "Run a file of events through campaigns and print every decision",
@@ -41,11 +41,11 @@ Nothing is sent. The clock is that of the data: after the last line it goes to -
 	flags.StringVar(&f.campaigns, "campaigns", "", "folder of campaigns (needed)")
 	flags.StringVar(&f.events, "events", "", "NDJSON file, - for standard input (needed)")
 	flags.StringVar(&f.until, "until", "", "where the clock goes after the last line: an RFC 3339 time, or drain: until no timer is pending")
-	flags.StringVar(&f.decisions, "decisions", "all", "which decisions to print: all or fires")
+	flags.Var(&choice{&f.decisions, []string{"all", "fires"}}, "decisions", "which decisions to print: all or fires")
 	flags.Var(&f.lateness, "allowed-lateness", "how long after its deadline a timer waits for late events")
 	flags.Var(&f.age, "max-event-age", "older events start nothing")
 	flags.Var(&f.delay, "max-fire-delay", "later fires are past due")
-	flags.StringVar(&f.format, "format", "ndjson", "of the output: ndjson")
+	flags.Var(&choice{&f.format, []string{"ndjson"}}, "format", "of the output: ndjson")
 	return cmd
 }
 
@@ -79,10 +79,6 @@ func (f *simulateFlags) check(s *replay.Simulation) error {
 	switch {
 	case f.campaigns == "" || f.events == "":
 		return usagef("simulate needs --campaigns DIR and --events FILE")
-	case f.decisions != "all" && f.decisions != "fires":
-		return usagef("--decisions is all or fires, not %q", f.decisions)
-	case f.format != "ndjson":
-		return usagef("--format is ndjson, not %q", f.format)
 	case f.until == "":
 		return nil
 	case f.until == "drain":

@@ -22,8 +22,8 @@ type buildFacts struct {
 
 func build() buildFacts {
 	b := buildFacts{Version: version, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
+	if read, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range read.Settings {
 			if s.Key == "vcs.revision" {
 				b.Commit = s.Value
 			}
