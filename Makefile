@@ -85,7 +85,7 @@ golden-check:
 
 .PHONY: image
 image: ## the image vigil:local from a binary built here; pulls nothing
-	@mkdir -p bin/image/vigil-data bin/image/tmp
+	@mkdir -p bin/image/vigil-data
 	$(STATIC) -o bin/image/vigil ./cmd/vigil
 	cp /etc/ssl/certs/ca-certificates.crt bin/image/
 	docker build --target local -t vigil:local .
