@@ -2,7 +2,6 @@ package replay
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,7 @@ import (
 )
 
 const (
-	maxLineBytes = 16 << 20 // of one event in a simulation file
+	maxLineBytes = 4 << 20 // of one event in a simulation file
 	checkEvery   = 1024     // lines between two looks at the context
 )
 
@@ -48,7 +47,6 @@ func (e *LineError) Unwrap() error { return e.Err }
 // that does not parse with a *LineError; what was decided before is written.
 func Simulate(ctx context.Context, s Simulation, in io.Reader, out io.Writer) (Tally, error) {
 	run := &simulation{Simulation: s, out: bufio.NewWriterSize(out, 1<<16)}
-	run.lines = event.NewDecoder(event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, "json")
 	run.engine = trigger.New(s.Catalog, s.Options, run.write)
 	err := run.all(ctx, in)
 	if flushed := run.out.Flush(); err == nil && flushed != nil {
@@ -61,7 +59,7 @@ func Simulate(ctx context.Context, s Simulation, in io.Reader, out io.Writer) (T
 type simulation struct {
 	Simulation
 	engine *trigger.Engine
-	lines  *event.Decoder
+	lines  event.LineDecoder
 	out    *bufio.Writer
 	row    []byte
 	tally  Tally
@@ -91,12 +89,12 @@ func (s *simulation) all(ctx context.Context, in io.Reader) error {
 }
 
 func (s *simulation) apply(line []byte) error {
-	if len(bytes.TrimSpace(line)) == 0 {
-		return nil
-	}
-	ev, err := s.lines.DecodeLine(line, s.tally.Lines)
+	ev, err := s.lines.Decode(line, int64(s.tally.Lines))
 	if err != nil {
 		return &LineError{s.tally.Lines + 1, err}
+	}
+	if ev == nil { // a blank line
+		return nil
 	}
 	if err := s.engine.Apply(ev); err != nil {
 		return fmt.Errorf("apply line %d: %w", s.tally.Lines+1, err)

@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -39,20 +37,11 @@ func (a adminServer) start() (url string, serve func(context.Context) error, err
 		return "", nil, exit(exitInvalid, fmt.Errorf(
 			"admin.listen: %s can be reached by others and asks for no password; listen on 127.0.0.1, or add --insecure", a.listen))
 	}
-	listener, err := net.Listen("tcp", a.listen)
+	url, serve, err = listenHTTP(a.listen, a.mux())
 	if err != nil {
-		return "", nil, exit(exitFailure, fmt.Errorf("admin.listen: %w; set another one with -X admin.listen=127.0.0.1:0", err))
+		return "", nil, exit(exitFailure, fmt.Errorf("admin.listen: %w; choose another one with -X admin.listen=127.0.0.1:0", err))
 	}
-	server := &http.Server{Handler: a.mux(), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
-	serve = func(ctx context.Context) error {
-		stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
-		defer stopped()
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve admin: %w", err)
-		}
-		return nil
-	}
-	return "http://" + listener.Addr().String(), serve, nil
+	return url, serve, nil
 }
 
 func (a adminServer) mux() *http.ServeMux {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 
@@ -34,11 +33,8 @@ the machine. Clients are told the address it listens on; for 0.0.0.0 that is the
 			if host, _, _ := net.SplitHostPort(b.listen); !loopback(host) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "It listens on %s, without any authentication: everybody who can reach that can read and write.\n", b.listen)
 			}
-			err = untilDone(cmd.Context())
-			if errors.As(err, new(caught)) {
-				return nil
-			}
-			return err
+			<-cmd.Context().Done()
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&b.listen, "listen", embeddedAddr, "HOST:PORT to listen on")

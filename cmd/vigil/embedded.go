@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -105,10 +104,4 @@ func (s *stopInOrder) run() {
 	for i := len(*s) - 1; i >= 0; i-- {
 		(*s)[i]()
 	}
-}
-
-// untilDone waits for the end of the context and says why it ended.
-func untilDone(ctx context.Context) error {
-	<-ctx.Done()
-	return context.Cause(ctx)
 }
