@@ -3,13 +3,15 @@
 package trigger
 
 import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
 	"vigil/campaign"
 	"vigil/event"
 )
-
-// PartitionKey is the key of the record in which an Engine keeps what belongs to no user: the clock and the cursors of
-// schedules. It is no valid UTF-8, so no user has it.
-const PartitionKey = "\xffpartition"
 
 // Options are the times of semantics 2, in ms, and the name of a backfill (2.9).
 type Options struct {
@@ -20,55 +22,306 @@ type Options struct {
 }
 
 // Engine decides for one partition. It has one caller at a time.
-type Engine struct{}
+type Engine struct {
+	cat   *campaign.Catalog
+	opt   Options
+	emit  func(*Decision)
+	table table
+	part  partition // the clock and the cursors
+	saved partition // part at the last Commit
+	stats Stats
+
+	ev      *event.Event    // in hand; nil while the clock alone settles
+	snap    *event.Snapshot // of ev, made when first needed
+	matches []campaign.Match
+	batch   []settlement
+	reader  event.Reader
+	out     Decision
+}
 
 // New makes an engine without any state. Every decision is handed to emit, in order, while Apply or Advance runs.
-func New(cat *campaign.Catalog, opt Options, emit func(*Decision)) *Engine { panic("not built yet") }
+func New(cat *campaign.Catalog, opt Options, emit func(*Decision)) *Engine {
+	e := &Engine{cat: cat, opt: opt, emit: emit, part: partition{clock: none}}
+	e.table.index = map[string]uint32{}
+	e.saved = e.part.copy()
+	return e
+}
 
 // Apply moves the clock to the event's rt, settles what that makes due, then processes the event (semantics 2.3, 2.4).
 // It errs only where a user record cannot be read; the engine is then unusable.
-func (e *Engine) Apply(ev *event.Event) error { panic("not built yet") }
+func (e *Engine) Apply(ev *event.Event) error {
+	if err := e.Advance(ev.RT); err != nil {
+		return err
+	}
+	e.stats.Events++
+	if ev.Skewed {
+		e.stats.ClockSkew++
+	}
+	if !e.cat.Named(ev.Type) && !e.cat.HasSession() {
+		return nil
+	}
+	u, err := e.table.touch(e.table.id(ev.User))
+	if err != nil {
+		return err
+	}
+	e.ev, e.snap = ev, nil
+	e.process(u)
+	e.ev = nil
+	return nil
+}
+
+// process takes one event in, in the order of semantics 2.4.
+func (e *Engine) process(u *user) {
+	ev := e.ev
+	if u.erased >= ev.TS {
+		e.stats.Ignored++
+		return
+	}
+	if u.wasSeen(xxhash.Sum64String(ev.ID), ev.RT, &e.stats.HistoryTruncated) {
+		e.tell(&Decision{Reason: Duplicate, User: u.name, AnchorID: ev.ID, At: ev.TS})
+		return
+	}
+	u.changed = true
+	switch ev.Type {
+	case event.TypeErase:
+		e.erase(u)
+	case event.TypeProfile:
+		u.profile = event.MergeProfile(u.profile, ev.Props.Get("set"), ev.Props.Get("unset"))
+	default:
+		e.matches = e.cat.Match(ev, e.matches[:0])
+		e.cancels(u)
+		e.starts(u)
+	}
+	e.table.retime(u)
+}
+
+// erase forgets the user and remembers that (2.6).
+func (e *Engine) erase(u *user) {
+	for _, s := range u.sections {
+		var pending []settlement
+		for _, t := range s.threads {
+			for _, tm := range t.timers {
+				pending = append(pending, settlement{s: s, t: t, tm: tm})
+			}
+		}
+		slices.SortFunc(pending, settlement.compare)
+		for _, p := range pending {
+			e.skip(e.campaign(s.id), start{u: u, s: s, t: p.t, anchor: p.tm.anchorID(), slot: p.tm.slot}, Erased, e.ev.TS)
+		}
+	}
+	u.reset()
+	u.erased, u.changed = e.ev.TS, true
+}
+
+// cancels is phase 2: did_not and cancel_on, in every campaign.
+func (e *Engine) cancels(u *user) {
+	for i := range e.matches {
+		m := &e.matches[i]
+		c := e.cat.At(m.Index)
+		shape := c.Trigger.Shape
+		if !m.DidNot || shape != campaign.Absence && shape != campaign.Session && shape != campaign.Date {
+			continue
+		}
+		key, ok := e.key(c)
+		if !ok {
+			e.skip(c, start{u: u, anchor: e.ev.ID}, KeyMissing, e.ev.TS)
+			m.Did, m.DidNot = 0, false
+			continue
+		}
+		if shape == campaign.Date {
+			e.cancelDates(u, c, key)
+			continue
+		}
+		if s := u.find(c.ID); s != nil {
+			if t := s.find(key); t != nil {
+				e.cancel(u, s, []*thread{t}, func(t0, due int64) bool { return t0 <= e.ev.TS && e.ev.TS <= due })
+			}
+		}
+	}
+}
+
+// starts is phase 3: session extensions, starts and set updates.
+func (e *Engine) starts(u *user) {
+	if e.cat.HasSession() {
+		u.newest = max(u.newest, e.ev.TS)
+		e.extendSessions(u)
+	}
+	for _, m := range e.matches {
+		if m.Did == 0 && !m.DidNot {
+			continue
+		}
+		c := e.cat.At(m.Index)
+		key, ok := e.key(c)
+		switch {
+		case !ok:
+			e.skip(c, start{u: u, anchor: e.ev.ID}, KeyMissing, e.ev.TS)
+			continue
+		case c.Trigger.Shape == campaign.Date && m.Did == 0:
+			continue
+		}
+		s := u.section(c)
+		st := start{u: u, c: c, s: s, t: s.thread(key), anchor: e.ev.ID}
+		e.prune(st.t, c)
+		switch c.Trigger.Shape {
+		case campaign.Single:
+			e.single(st)
+		case campaign.Set:
+			e.set(st, m)
+		case campaign.Absence:
+			e.absence(st, m)
+		case campaign.OnAction:
+			e.onAction(st, m)
+		case campaign.Session:
+			e.session(st, m)
+		case campaign.Date:
+			e.date(st)
+		case campaign.Schedule:
+			e.keep(st, m)
+		}
+	}
+}
+
+// key is the thread that the event in hand belongs to (2.7).
+func (e *Engine) key(c *campaign.Campaign) (string, bool) {
+	switch {
+	case c.Trigger.Key != "":
+		return e.ev.Props.Get(c.Trigger.Key).KeyText()
+	case c.Trigger.Shape == campaign.Date:
+		return strings.Clone(e.ev.ID), true
+	default:
+		return "", true
+	}
+}
+
+// snapshot is the event in hand as it is kept.
+func (e *Engine) snapshot() *event.Snapshot {
+	if e.snap == nil {
+		e.snap = e.bare()
+		e.snap.Props = e.ev.Props.AppendJSON(nil)
+	}
+	return e.snap
+}
+
+// bare is the event in hand as it is kept where nothing will be told of its properties.
+func (e *Engine) bare() *event.Snapshot {
+	return &event.Snapshot{ID: strings.Clone(e.ev.ID), Type: strings.Clone(e.ev.Type), TS: e.ev.TS}
+}
+
+func (e *Engine) campaign(id string) *campaign.Campaign {
+	if i := e.cat.Find(id); i >= 0 {
+		return e.cat.At(i)
+	}
+	return nil
+}
 
 // ReplaceProfile is a record of a profiles topic: it moves the clock to rt as Apply does and makes profile, a JSON
 // object, the user's whole profile; nil unsets all.
-func (e *Engine) ReplaceProfile(user string, rt int64, profile []byte) error { panic("not built yet") }
-
-// Advance moves the clock, without a record, to the given instant if that is later, and settles what becomes due.
-func (e *Engine) Advance(clock int64) error { panic("not built yet") }
+func (e *Engine) ReplaceProfile(name string, rt int64, profile []byte) error {
+	if err := e.Advance(rt); err != nil {
+		return err
+	}
+	u, err := e.table.touch(e.table.id(name))
+	if err != nil {
+		return err
+	}
+	if profile == nil {
+		profile = []byte("{}")
+	}
+	u.profile, u.changed = slices.Clone(profile), true
+	e.table.retime(u)
+	return nil
+}
 
 // Clock is the partition's clock in ms; math.MinInt64 before the first record.
-func (e *Engine) Clock() int64 { panic("not built yet") }
+func (e *Engine) Clock() int64 { return e.part.clock }
 
-// NextDeadline is the smallest D of a pending timer; false where none is pending. Instants of 3.7 do not count.
-func (e *Engine) NextDeadline() (int64, bool) { panic("not built yet") }
+// NextDeadline is the smallest D of a pending timer; false where none is pending. Instants of 3.7 and timers held by a
+// paused campaign do not count.
+func (e *Engine) NextDeadline() (int64, bool) {
+	due := e.table.earliest()
+	return due, due != never
+}
 
 // NextDue is the smallest clock at which Advance would settle something, instants of 3.7 included; math.MaxInt64 where
 // there is nothing.
-func (e *Engine) NextDue() int64 { panic("not built yet") }
+func (e *Engine) NextDue() int64 {
+	due := min(e.table.earliest(), e.nextInstant())
+	if due == never {
+		return never
+	}
+	return due + e.opt.AllowedLateness + 1
+}
 
-// SetCatalog adopts other campaigns at the present clock (semantics 2.10).
-func (e *Engine) SetCatalog(cat *campaign.Catalog) { panic("not built yet") }
+// SetCatalog adopts other campaigns at the present clock (semantics 2.10). Timers that a campaign no longer holds
+// settle with the next move of the clock.
+func (e *Engine) SetCatalog(cat *campaign.Catalog) error {
+	e.cat = cat
+	e.resetCursors()
+	for i := range e.table.slots {
+		if e.table.slots[i].flags&flagHeld == 0 {
+			continue
+		}
+		u, err := e.table.touch(uint32(i))
+		if err != nil {
+			return err
+		}
+		for _, s := range u.sections {
+			if c := e.campaign(s.id); c != nil && c.Status == campaign.Paused {
+				continue
+			}
+			for _, t := range s.threads {
+				for _, tm := range t.timers {
+					u.changed = u.changed || tm.held
+					tm.resumed = tm.resumed || tm.held
+					tm.held = false
+				}
+			}
+		}
+		e.table.retime(u)
+	}
+	return nil
+}
+
+// SetFetch says where evicted records are read from.
+func (e *Engine) SetFetch(fetch func(key string) ([]byte, error)) { e.table.fetch = fetch }
 
 // Load takes in one record of the changelog, before the first Apply: a user's, or that of PartitionKey. A nil record
 // forgets the user. The bytes are kept and must not change.
-func (e *Engine) Load(key string, record []byte) error { panic("not built yet") }
+func (e *Engine) Load(key string, record []byte) error {
+	if key != PartitionKey {
+		return e.table.load(key, record)
+	}
+	part, err := decodePartition(record)
+	if err != nil {
+		return err
+	}
+	e.part, e.saved = part, part.copy()
+	e.resetCursors()
+	return nil
+}
 
-// Changes hands over every record changed since the last Commit or Rollback, PartitionKey included if anything changed;
-// nil bytes for a record that is no more. The bytes never change afterwards. The order is that of the first touch.
-func (e *Engine) Changes(yield func(key string, record []byte)) { panic("not built yet") }
+// Changes hands over every record changed since the last Commit or Rollback, that of PartitionKey last if the clock or
+// a cursor moved; nil bytes for a record that is no more. The bytes never change afterwards. The order is that of the
+// first touch.
+func (e *Engine) Changes(yield func(key string, record []byte)) {
+	e.table.changes(e.pruneUser, yield)
+	if !e.part.equal(&e.saved) {
+		yield(PartitionKey, e.part.encode())
+	}
+}
 
-// Commit makes the changes since the last Commit permanent: Changes must have been called after the last Apply or Advance.
-func (e *Engine) Commit() { panic("not built yet") }
+// Commit makes the changes since the last Commit permanent: Changes must have been called after the last Apply or
+// Advance.
+func (e *Engine) Commit() {
+	e.table.commit()
+	e.saved = e.part.copy()
+}
 
 // Rollback undoes all changes since the last Commit, the clock included.
-func (e *Engine) Rollback() { panic("not built yet") }
-
-// Evict drops the bytes of committed records, least recently visited first, until at most maxBytes remain; only those
-// for which stored is true, which fetch can bring back. NewFetch sets fetch.
-func (e *Engine) Evict(maxBytes int64, stored func(key string) bool) { panic("not built yet") }
-
-// SetFetch says where evicted records are read from.
-func (e *Engine) SetFetch(fetch func(key string) ([]byte, error)) { panic("not built yet") }
+func (e *Engine) Rollback() {
+	e.table.rollback()
+	e.part = e.saved.copy()
+}
 
 // Stats counts since New: what the rule book asks to be counted without a decision.
 type Stats struct {
@@ -76,10 +329,44 @@ type Stats struct {
 	ClockSkew        uint64 // 2.1
 	Ignored          uint64 // before an erasure, 2.6
 	HistoryTruncated uint64 // 2.11
-	Users            int    // known now
+	Users            int    // with a place in the table
 	Timers           int    // users with a pending timer
 	Bytes            int64  // of records held in memory
 }
 
 // Stats tells the counts so far.
-func (e *Engine) Stats() Stats { panic("not built yet") }
+func (e *Engine) Stats() Stats {
+	s := e.stats
+	s.Users, s.Timers, s.Bytes = len(e.table.slots), e.table.timers, e.table.bytes
+	return s
+}
+
+// settlement is a timer, or the instant of a schedule, that is due.
+type settlement struct {
+	id   string // of the campaign; the section's where s is set
+	u    *user
+	s    *section
+	t    *thread
+	tm   *timer // nil: an instant
+	cron int    // of an instant, its campaign's index
+}
+
+// compare is the order of 2.3 among timers with equal D; the D come first for those of one event.
+func (a settlement) compare(b settlement) int {
+	if a.tm == nil || b.tm == nil {
+		return cmp.Or(cmp.Compare(a.id, b.id), boolToInt(a.tm != nil)-boolToInt(b.tm != nil))
+	}
+	byUser := 0
+	if a.u != nil && b.u != nil {
+		byUser = cmp.Compare(a.u.name, b.u.name)
+	}
+	return cmp.Or(cmp.Compare(a.tm.due, b.tm.due), cmp.Compare(a.s.id, b.s.id), byUser, cmp.Compare(a.t.key, b.t.key),
+		cmp.Compare(a.tm.anchorID(), b.tm.anchorID()), cmp.Compare(a.tm.slot, b.tm.slot))
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

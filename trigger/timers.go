@@ -1,0 +1,177 @@
+package trigger
+
+import (
+	"hash/fnv"
+	"math"
+	"slices"
+
+	"vigil/campaign"
+	"vigil/event"
+)
+
+// Advance moves the clock, without a record, to the given instant if that is later, and settles what becomes due, one
+// by one in the order of semantics 2.3. While something with deadline D settles the clock stands 1 ms past D +
+// allowed lateness.
+func (e *Engine) Advance(clock int64) error {
+	if e.part.clock == none {
+		e.part.clock = clock
+		e.resetCursors()
+	}
+	for {
+		d := min(e.table.earliest(), e.nextInstant())
+		if d == never || d > math.MaxInt64-e.opt.AllowedLateness-1 || clock <= d+e.opt.AllowedLateness {
+			break
+		}
+		e.part.clock = max(e.part.clock, d+e.opt.AllowedLateness+1)
+		if err := e.settleAt(d); err != nil {
+			return err
+		}
+	}
+	e.part.clock = max(e.part.clock, clock)
+	return nil
+}
+
+// settleAt settles all that has the deadline d.
+func (e *Engine) settleAt(d int64) error {
+	batch := e.batch[:0]
+	for e.table.earliest() == d {
+		i := e.table.heap[0].slot
+		u, err := e.table.touch(i)
+		if err != nil {
+			return err
+		}
+		for _, s := range u.sections {
+			for _, t := range s.threads {
+				for _, tm := range t.timers {
+					if tm.due == d && !tm.held {
+						batch = append(batch, settlement{id: s.id, u: u, s: s, t: t, tm: tm})
+					}
+				}
+			}
+		}
+		e.table.setDue(i, never) // until retimed below
+		u.changed = true
+	}
+	for _, i := range e.cat.Schedules() {
+		if c := e.part.find(e.cat.At(i).ID); c != nil && c.next == d {
+			batch = append(batch, settlement{id: c.id, cron: i})
+		}
+	}
+	slices.SortStableFunc(batch, settlement.compare)
+	e.batch = batch
+	for _, p := range batch {
+		if p.tm == nil {
+			if err := e.instant(e.cat.At(p.cron), d); err != nil {
+				return err
+			}
+			continue
+		}
+		e.settle(p)
+	}
+	for _, p := range batch {
+		if p.tm != nil {
+			e.table.retime(p.u)
+		}
+	}
+	return nil
+}
+
+// settle ends one timer.
+func (e *Engine) settle(p settlement) {
+	c, tm := e.campaign(p.id), p.tm
+	st := start{u: p.u, c: c, s: p.s, t: p.t, anchor: tm.anchorID(), slot: tm.slot}
+	if c != nil && c.Status == campaign.Paused {
+		tm.held = true
+		return
+	}
+	p.t.remove(tm)
+	if !tm.deferred && (tm.slot == slotInaction || tm.slot == slotSession) {
+		p.t.closeCycle(tm.t0, tm.due)
+	}
+	switch {
+	case c == nil || c.Status == campaign.Stopped:
+		e.skipOf(p.id, c, st, IsStopped, tm.due)
+	case c.Edited && tm.rev != revision(c):
+		e.skip(c, st, Edited, tm.due)
+	case tm.resumed && e.part.clock-tm.due > e.opt.MaxFireDelay:
+		e.skip(c, st, PastDue, tm.due)
+	default:
+		e.judge(st, firing{at: tm.due, t0: tm.t0, anchor: tm.anchor, events: tm.events, timed: !tm.deferred, deferred: tm.deferred})
+	}
+}
+
+// arm makes a pending decision for st with the deadline due; where that is past already it is judged at once
+// (semantics 2.10).
+func (e *Engine) arm(st start, due, t0 int64) {
+	if e.part.clock <= due+e.opt.AllowedLateness {
+		e.pend(st, &timer{due: due, t0: t0, anchor: e.snapshot(), slot: st.slot})
+		return
+	}
+	if st.slot == slotInaction || st.slot == slotSession {
+		st.t.closeCycle(t0, due)
+	}
+	if e.part.clock-due > e.opt.MaxFireDelay {
+		e.skip(st.c, st, PastDue, due)
+		return
+	}
+	e.judge(st, firing{at: due, t0: t0, anchor: e.snapshot(), timed: true})
+}
+
+// pend adds a timer to a thread.
+func (e *Engine) pend(st start, tm *timer) {
+	tm.rev = revision(st.c)
+	*next(&st.t.timers) = *tm
+	st.u.changed = true
+}
+
+// revision is the campaign's revision as a timer keeps it.
+func revision(c *campaign.Campaign) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(c.Revision))
+	return h.Sum32()
+}
+
+// ended lists the timers of threads for which over is true, in the order of 2.3, and takes them off their threads.
+func ended(s *section, threads []*thread, over func(tm *timer) bool) []settlement {
+	var list []settlement
+	for _, t := range threads {
+		for _, tm := range t.timers {
+			if !tm.deferred && over(tm) {
+				list = append(list, settlement{s: s, t: t, tm: tm})
+			}
+		}
+	}
+	slices.SortFunc(list, settlement.compare)
+	for _, p := range list {
+		p.t.remove(p.tm)
+	}
+	return list
+}
+
+// cancel ends the timers of threads whose start and deadline the event in hand hits, and tells of those that fired too
+// early for it (2.10).
+func (e *Engine) cancel(u *user, s *section, threads []*thread, hits func(t0, due int64) bool) {
+	c := e.campaign(s.id)
+	ts := e.ev.TS
+	for _, p := range ended(s, threads, func(tm *timer) bool { return hits(tm.t0, tm.due) }) {
+		if c.Trigger.Shape != campaign.Date {
+			p.t.closeCycle(p.tm.t0, ts)
+		}
+		e.skip(c, start{u: u, s: s, t: p.t, anchor: p.tm.anchorID(), slot: p.tm.slot}, Cancelled, ts)
+	}
+	var late []settlement
+	for _, t := range threads {
+		e.prune(t, c)
+		for _, f := range t.fired {
+			if hits(f.t0, f.due) {
+				anchor := &event.Snapshot{ID: f.anchor}
+				late = append(late, settlement{s: s, t: t, tm: &timer{due: f.due, t0: f.t0, slot: f.slot, anchor: anchor}})
+			}
+		}
+		t.fired = slices.DeleteFunc(t.fired, func(f firedTimer) bool { return hits(f.t0, f.due) })
+	}
+	slices.SortFunc(late, settlement.compare)
+	for _, p := range late {
+		e.skip(c, start{u: u, s: s, t: p.t, anchor: p.tm.anchorID(), slot: p.tm.slot}, LateCancel, ts)
+	}
+}
