@@ -39,6 +39,8 @@ type Campaign struct {
 	Limits   Limits
 	Quiet    *QuietHours // nil: none
 	Webhook  Webhook
+
+	source []byte // canonical JSON
 }
 
 // WhoAt says when the audience is asked (semantics 2.6).
@@ -134,15 +136,4 @@ type Offset struct {
 	Text   string // as written: part of the slot
 	Days   int    // calendar days in the zone
 	Millis int64  // exact
-}
-
-// Webhook is what a fire sends (semantics 4). Templates are compiled by this package, see Campaign.Render.
-type Webhook struct {
-	URL          string // template in path and query only; empty where Endpoint is set
-	Endpoint     string // name in an endpoints file
-	Path         string // template; only with Endpoint
-	Method       string
-	Headers      map[string]string
-	ExpiresAfter int64 // 0: never
-	body         *body
 }

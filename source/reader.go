@@ -14,6 +14,7 @@ type Reader struct {
 	src      []byte
 	lines    []string // of src, split when first needed
 	problems []Problem
+	errors   int
 }
 
 // Problems are those found so far, in the order of the file.
@@ -29,7 +30,10 @@ func (r *Reader) Problems() []Problem {
 }
 
 // Failed tells whether an error was found so far.
-func (r *Reader) Failed() bool { return Failed(r.problems) }
+func (r *Reader) Failed() bool { return r.errors > 0 }
+
+// Errors counts the errors found so far.
+func (r *Reader) Errors() int { return r.errors }
 
 // Fail records an error at n.
 func (r *Reader) Fail(n *Node, code, format string, args ...any) {
@@ -48,6 +52,9 @@ func (r *Reader) note(n *Node, severity Severity, code, text string) {
 	}
 	if r.lines == nil {
 		r.lines = strings.Split(string(r.src), "\n")
+	}
+	if severity == Error {
+		r.errors++
 	}
 	message, hint, _ := strings.Cut(text, "\n")
 	r.problems = append(r.problems, Problem{

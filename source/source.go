@@ -79,11 +79,11 @@ func (n *Node) AppendJSON(dst []byte) []byte {
 		return AppendString(dst, n.Text)
 	case List:
 		dst = append(dst, '[')
-		for i, item := range n.Items {
+		for i, element := range n.Items {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = item.AppendJSON(dst)
+			dst = element.AppendJSON(dst)
 		}
 		return append(dst, ']')
 	case Object:
