@@ -132,19 +132,19 @@ func (w *Webhook) scope(f *Fire) (*template.Scope, error) {
 	var err error
 	if w.uses["profile"] {
 		if vars["profile"], err = template.Value(object(f.Profile)); err != nil {
-			return nil, &template.Error{"profile", err}
+			return nil, &template.Error{Where: "profile", Err: err}
 		}
 	}
 	if w.uses["anchor"] && f.Anchor != nil {
 		if vars["anchor"], err = snapshot(f.Anchor); err != nil {
-			return nil, &template.Error{"anchor", err}
+			return nil, &template.Error{Where: "anchor", Err: err}
 		}
 	}
 	if w.uses["events"] {
 		events := make([]any, len(f.Events))
 		for i, e := range f.Events {
 			if events[i], err = snapshot(e); err != nil {
-				return nil, &template.Error{"events", err}
+				return nil, &template.Error{Where: "events", Err: err}
 			}
 		}
 		vars["events"] = events

@@ -67,7 +67,7 @@ func (w *Webhook) cleverTap(f *Fire, s *template.Scope) ([]byte, error) {
 	b = field(append(b, `,"profiles":[{`...), "identity", f.User)
 	profile, err := event.ParseValue(object(f.Profile))
 	if err != nil {
-		return nil, &template.Error{"profile", err}
+		return nil, &template.Error{Where: "profile", Err: err}
 	}
 	for _, name := range []string{"name", "email", "phone"} {
 		if v := profile.Get(event.Path(name)); v.Kind() == event.String {

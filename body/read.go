@@ -55,7 +55,7 @@ func (w *Webhook) target(r *source.Reader, c *template.Compiler, n *source.Node)
 	w.Endpoint = r.Text(endpoint, "endpoint")
 	if w.URL = r.Text(link, "url"); w.URL != "" {
 		w.url = c.Text(link, "url")
-		w.checkOrigin(c.r, link)
+		w.checkOrigin(r, link)
 	}
 	if w.Path = r.Text(path, "path"); w.Path != "" {
 		w.path = c.Text(path, "path")
@@ -75,7 +75,7 @@ func (w *Webhook) checkOrigin(r *source.Reader, n *source.Node) {
 	start := origin(fixed)
 	u, err := url.Parse(start)
 	switch {
-	case start == fixed && len(w.url.parts) > 1 || start == "" && len(w.url.parts) > 0 && !w.url.Static():
+	case start == fixed && !w.url.Static():
 		r.Fail(n, "bad_url", "outputs may stand in the path and the query of a URL only")
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
 		r.Fail(n, "bad_url", "url must be such as https://example.com/path, got %q", n.Text)
