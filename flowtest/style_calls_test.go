@@ -10,7 +10,7 @@ import (
 
 // pure are the rooms and files that are functions of what they are given: no clock, no chance, no goroutine, no
 // context.
-var pure = []string{"event", "source", "body", "campaign", "trigger", "sink/outcome.go", "sink/schedule.go"}
+var pure = []string{"event", "source", "template", "body", "campaign", "trigger", "sink/outcome.go", "sink/schedule.go"}
 
 // clockCalls are the parts of package time that read or wait for the machine's clock.
 var clockCalls = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
