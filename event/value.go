@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/valyala/fastjson"
 )
@@ -29,15 +30,12 @@ type Path string
 
 // ParseValue reads one JSON document into a Value of its own. It errs on anything that is not strict JSON.
 func ParseValue(doc []byte) (Value, error) {
-	if err := fastjson.ValidateBytes(doc); err != nil {
-		return Value{}, fmt.Errorf("parse JSON: %w", err)
-	}
-	var p fastjson.Parser
-	j, err := p.ParseBytes(doc)
+	var r Reader
+	v, err := r.read(doc)
 	if err != nil {
 		return Value{}, fmt.Errorf("parse JSON: %w", err)
 	}
-	return Value{j}, nil
+	return v, nil
 }
 
 // Kind tells what v is.
@@ -87,6 +85,29 @@ func (v Value) Number() (float64, bool) {
 	return f, err == nil
 }
 
+// wholeLimit keeps integers on the short way to what a Decimal holds without its text.
+const wholeLimit = 1_000_000_000_000_000_000
+
+// numberBytes are scratch buffers for the text of numbers: fastjson hands it out by copy only.
+var numberBytes = sync.Pool{New: func() any { return new([]byte) }}
+
+// Decimal is v as an exact number; false for any other kind.
+func (v Value) Decimal() (Decimal, bool) {
+	if v.Kind() != Number {
+		return Decimal{}, false
+	}
+	if n := v.j.GetInt64(); n != 0 && n > -wholeLimit && n < wholeLimit { // 0 is also what it says of all but integers
+		return wholeDecimal(n), true
+	}
+	b := numberBytes.Get().(*[]byte)
+	*b = v.j.MarshalTo((*b)[:0])
+	d, ok := ParseDecimal(*b)
+	if cap(*b) <= 1024 {
+		numberBytes.Put(b)
+	}
+	return d, ok
+}
+
 // NumberText is a number as it was written; empty for any other kind.
 func (v Value) NumberText() string {
 	if v.Kind() != Number {
@@ -101,12 +122,23 @@ func (v Value) Items() []Value {
 		return nil
 	}
 	raw := v.j.GetArray()
-	items := make([]Value, len(raw))
+	all := make([]Value, len(raw))
 	for i, j := range raw {
-		items[i] = Value{j}
+		all[i] = Value{j}
 	}
-	return items
+	return all
 }
+
+// Len is the number of elements of a list; 0 for any other kind.
+func (v Value) Len() int {
+	if v.Kind() != List {
+		return 0
+	}
+	return len(v.j.GetArray())
+}
+
+// At is the i-th element of a list.
+func (v Value) At(i int) Value { return Value{v.j.GetArray()[i]} }
 
 // Each calls f for every member of an object, in the order written.
 func (v Value) Each(f func(name []byte, member Value)) {
@@ -114,14 +146,6 @@ func (v Value) Each(f func(name []byte, member Value)) {
 		return
 	}
 	v.j.GetObject().Visit(func(key []byte, j *fastjson.Value) { f(key, Value{j}) })
-}
-
-// AppendJSON appends v as JSON to dst; a missing value is null.
-func (v Value) AppendJSON(dst []byte) []byte {
-	if v.j == nil {
-		return append(dst, "null"...)
-	}
-	return v.j.MarshalTo(dst)
 }
 
 // KeyText is v as the name of a thread: a string as it is, a number or boolean as its JSON text; false for the rest
