@@ -2,6 +2,7 @@ package flowtest
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,6 +127,44 @@ func TestDocumentedCampaigns(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestCampaignPage wants docs/campaigns.md to show each example as it is, and the decisions that it leads to.
+func TestCampaignPage(t *testing.T) {
+	page := string(read(t, "../docs/campaigns.md"))
+	files, err := filepath.Glob("../examples/campaigns/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range files {
+		_, shown, _ := strings.Cut("\n"+string(read(t, file)), "\nid:")
+		if !strings.Contains(page, "```yaml\nid:"+shown+"```\n") {
+			t.Errorf("docs/campaigns.md does not show %s as it is", file)
+		}
+		id := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		for line := range bytes.Lines(read(t, "../examples/expected/"+id+".ndjson")) {
+			if row := decisionRow(t, line); !strings.Contains(page, row) {
+				t.Errorf("docs/campaigns.md, %s: no row %s", id, row)
+			}
+		}
+	}
+}
+
+// decisionRow is a decision as the tables of the page begin.
+func decisionRow(t *testing.T, line []byte) string {
+	t.Helper()
+	var d struct {
+		Decision, Reason, User, Key string
+		At                          int64
+	}
+	if err := json.Unmarshal(line, &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Reason != "" {
+		d.Decision += " `" + d.Reason + "`"
+	}
+	at := time.UnixMilli(d.At).UTC().Format("2 Jan 15:04")
+	return "| " + strings.Join([]string{at, d.User, d.Key, d.Decision}, " | ") + " |"
 }
 
 // blocks are the fenced blocks of a language in a page.
