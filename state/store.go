@@ -13,6 +13,7 @@ type Meta struct {
 	Offset  int64  // the next changelog offset to read
 	TopicID string // of the changelog; another id means that the rows are of another topic
 	Schema  int    // layout of rows and meta
+	Written int64  // when, in ms since the epoch; a deletion older than the topic remembers makes the rows worthless
 }
 
 // Store holds the rows of one input partition. Get and Scan may be called while Write runs on another goroutine;
@@ -22,7 +23,8 @@ type Store interface {
 	Get(key string) ([]byte, error)
 	// Scan calls f for every row, in no promised order, until f errs. The bytes are f's only during the call.
 	Scan(f func(key, value []byte) error) error
-	// Write stores rows, then meta; a crash in between leaves rows newer than meta, which a replay repairs.
+	// Write stores rows, then meta; a crash in between leaves rows newer than meta, which a replay repairs. It may
+	// sort rows in place; their bytes must not change until it returns.
 	Write(rows []Row, meta Meta) error
 	// Close releases the store; rows written are kept.
 	Close() error

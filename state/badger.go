@@ -1,0 +1,209 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// Keys begin with a byte that tells what they are, so that no user can be taken for the meta.
+const (
+	prefixRow = 'u'
+	keyMeta   = "m"
+)
+
+// Sizes of one database; there is one for each partition (streaming 6). A batch of Badger is 15 % of a memtable.
+const (
+	memTableBytes   = 8 << 20
+	blockCacheBytes = 4 << 20
+	valueLogBytes   = 16 << 20
+	compactors      = 2
+)
+
+// Options of a Badger.
+type Options struct {
+	// Idle leaves out the compactors, whose timers would keep a virtual clock from standing still. For tests only:
+	// without them writes stall after some tens of MB.
+	Idle bool
+}
+
+// Badger is a Store in a folder of its own, which it locks against other processes.
+type Badger struct{ db *badger.DB }
+
+// OpenBadger opens the store in dir, made where it is missing, and tells the meta of the last Write; the zero Meta
+// where there was none. An error means that the folder is of no use: see Wipe.
+func OpenBadger(dir string, opt Options) (*Badger, Meta, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, Meta{}, fmt.Errorf("make the state folder: %w", err)
+	}
+	o := badger.DefaultOptions(dir).
+		WithLogger(nil).
+		WithMemTableSize(memTableBytes).
+		WithNumCompactors(compactors).
+		WithNumLevelZeroTables(8).
+		WithNumLevelZeroTablesStall(24).
+		WithBlockCacheSize(blockCacheBytes).
+		WithValueLogFileSize(valueLogBytes).
+		WithCompression(options.Snappy).
+		WithMetricsEnabled(false).
+		WithDetectConflicts(false).
+		WithSyncWrites(false)
+	if opt.Idle {
+		o = o.WithNumCompactors(0)
+	}
+	db, err := badger.Open(o)
+	if err != nil {
+		return nil, Meta{}, fmt.Errorf("open the state in %s: %w", dir, err)
+	}
+	b := &Badger{db}
+	raw, err := b.read([]byte(keyMeta))
+	if err != nil {
+		return nil, Meta{}, errors.Join(err, db.Close())
+	}
+	return b, decodeMeta(raw), nil
+}
+
+// Wipe removes the folder of a store that is closed; a folder that is not there is fine.
+func Wipe(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("wipe the state: %w", err)
+	}
+	return nil
+}
+
+// Get returns the value of key, or nil where there is none.
+func (b *Badger) Get(key string) ([]byte, error) {
+	return b.read(append([]byte{prefixRow}, key...))
+}
+
+func (b *Badger) read(key []byte) (value []byte, err error) {
+	err = b.db.View(func(txn *badger.Txn) error {
+		found, err := txn.Get(key)
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		value, err = found.ValueCopy([]byte{})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the state: %w", err)
+	}
+	return value, nil
+}
+
+// Scan calls f for every row, until f errs.
+func (b *Badger) Scan(f func(key, value []byte) error) error {
+	err := b.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefixRow}})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			row := it.Item()
+			if err := row.Value(func(v []byte) error { return f(row.Key()[1:], v) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("scan the state: %w", err)
+	}
+	return nil
+}
+
+// Write stores rows in the order of their keys, in transactions as large as they may be, and meta in the last one.
+func (b *Badger) Write(rows []Row, meta Meta) error {
+	slices.SortFunc(rows, func(x, y Row) int { return strings.Compare(x.Key, y.Key) })
+	keys := make([]byte, 0, keyBytes(rows))
+	w := writer{db: b.db, txn: b.db.NewTransaction(true)}
+	defer func() { w.txn.Discard() }()
+	for _, r := range rows {
+		start := len(keys)
+		keys = append(append(keys, prefixRow), r.Key...)
+		if err := w.put(keys[start:len(keys):len(keys)], r.Value); err != nil {
+			return fmt.Errorf("write the state: %w", err)
+		}
+	}
+	err := w.put([]byte(keyMeta), encodeMeta(meta))
+	if err == nil {
+		err = w.txn.Commit()
+	}
+	if err != nil {
+		return fmt.Errorf("write the state: %w", err)
+	}
+	return nil
+}
+
+func keyBytes(rows []Row) int {
+	n := 0
+	for _, r := range rows {
+		n += 1 + len(r.Key)
+	}
+	return n
+}
+
+// writer spreads rows over transactions.
+type writer struct {
+	db  *badger.DB
+	txn *badger.Txn
+}
+
+func (w *writer) put(key, value []byte) error {
+	err := w.set(key, value)
+	if !errors.Is(err, badger.ErrTxnTooBig) {
+		return err
+	}
+	if err := w.txn.Commit(); err != nil {
+		return err
+	}
+	w.txn = w.db.NewTransaction(true)
+	return w.set(key, value)
+}
+
+func (w *writer) set(key, value []byte) error {
+	if value == nil {
+		return w.txn.Delete(key)
+	}
+	return w.txn.Set(key, value)
+}
+
+// Close releases the folder.
+func (b *Badger) Close() error {
+	if err := b.db.Close(); err != nil {
+		return fmt.Errorf("close the state: %w", err)
+	}
+	return nil
+}
+
+// encodeMeta writes a version, then the numbers, then the topic id.
+func encodeMeta(m Meta) []byte {
+	raw := binary.AppendVarint([]byte{1}, m.Offset)
+	raw = binary.AppendVarint(raw, int64(m.Schema))
+	raw = binary.AppendVarint(raw, m.Written)
+	return append(raw, m.TopicID...)
+}
+
+// decodeMeta is the zero Meta for anything that encodeMeta did not write.
+func decodeMeta(raw []byte) Meta {
+	if len(raw) == 0 || raw[0] != 1 {
+		return Meta{}
+	}
+	raw = raw[1:]
+	var numbers [3]int64
+	for i := range numbers {
+		v, n := binary.Varint(raw)
+		if n <= 0 {
+			return Meta{}
+		}
+		numbers[i], raw = v, raw[n:]
+	}
+	return Meta{Offset: numbers[0], Schema: int(numbers[1]), Written: numbers[2], TopicID: string(raw)}
+}
