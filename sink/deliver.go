@@ -1,0 +1,191 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"vigil/config"
+	"vigil/webhook"
+)
+
+const (
+	maxDrain  = 16 << 10    // bytes of an answer's body that are read
+	minRedial = time.Second // of the deadline that must be left for the free redial
+)
+
+// sender makes attempts. It is used by all workers at a time.
+type sender struct {
+	cfg    *Config
+	public client
+	local  client // for allow_private
+	drains sync.Pool
+}
+
+func newSender(cfg *Config) *sender {
+	s := &sender{
+		cfg:    cfg,
+		public: newClient(guard{denied: cfg.Deny, lookup: cfg.LookupIP}, cfg.MaxInFlight),
+		local:  newClient(guard{denied: cfg.Deny, lookup: cfg.LookupIP, allowPrivate: true}, cfg.MaxInFlight),
+	}
+	if cfg.RoundTripper != nil {
+		override := client{pooled: cfg.RoundTripper, fresh: cfg.RoundTripper}
+		s.public, s.local = override, override
+	}
+	s.drains.New = func() any { b := make([]byte, maxDrain); return &b }
+	return s
+}
+
+// send makes one attempt: everything within the endpoint's timeout. A connection from the pool that turns out to be
+// dead before the first byte of an answer is replaced once, at no cost for the delivery.
+func (s *sender) send(ctx context.Context, e *endpoint, d *webhook.Delivery) answer {
+	start := time.Now()
+	u, err := e.url(s.cfg, d)
+	if err != nil {
+		return answer{err: err}
+	}
+	header, err := s.header(e, d, start)
+	if err != nil {
+		return answer{err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	c := s.public
+	if e.private {
+		c = s.local
+	}
+	a, dead := s.exchange(ctx, c.pooled, request(d, u, header), start)
+	if dead && e.timeout-time.Since(start) >= minRedial && ctx.Err() == nil {
+		a, _ = s.exchange(ctx, c.fresh, request(d, u, header), start)
+	}
+	return a
+}
+
+// request puts the pieces together. GetBody stays nil: with it, and a header such as Idempotency-Key, the transport
+// would send a POST twice without telling.
+func request(d *webhook.Delivery, u *url.URL, header http.Header) *http.Request {
+	req := &http.Request{Method: d.Method, URL: u, Host: u.Host, Header: header}
+	if len(d.Body) > 0 {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(d.Body)), int64(len(d.Body))
+	}
+	return req
+}
+
+// header builds the headers of interface 6: the endpoint's, the campaign's, then our own, which none can replace.
+func (s *sender) header(e *endpoint, d *webhook.Delivery, now time.Time) (http.Header, error) {
+	h := make(http.Header, 8+len(d.Headers)+len(e.headers))
+	h["User-Agent"] = []string{"vigil/" + s.cfg.Version}
+	if len(d.Body) > 0 {
+		h["Content-Type"] = []string{"application/json"}
+		if d.ContentType != "" {
+			h["Content-Type"] = []string{d.ContentType}
+		}
+	}
+	for name, value := range d.Headers {
+		if why := config.HeaderProblem(name, value); why != "" {
+			return nil, &buildError{codeHeader, "header " + strconv.QuoteToASCII(name) + " " + why}
+		}
+		h.Set(name, value)
+	}
+	for name, values := range e.headers {
+		h[name] = values
+	}
+	for _, own := range [...]string{d.ContentType, d.Campaign} {
+		if why := config.HeaderProblem("x", own); why != "" {
+			return nil, &buildError{codeHeader, "content_type or campaign " + why}
+		}
+	}
+	unix := now.Unix()
+	h[webhook.IDHeader] = []string{d.FireID}
+	h[webhook.TimestampHeader] = []string{strconv.FormatInt(unix, 10)}
+	if e.signer != nil {
+		h[webhook.SignatureHeader] = []string{e.signer.Sign(d.FireID, unix, d.Body)}
+	}
+	if d.Campaign != "" {
+		h["Vigil-Campaign"] = []string{d.Campaign}
+	}
+	h["Vigil-Attempt"] = []string{strconv.Itoa(d.Attempt)}
+	return h, nil
+}
+
+// exchange sends one request and reads a bounded answer. dead says that a pooled connection was closed before any byte
+// of the answer.
+func (s *sender) exchange(ctx context.Context, rt http.RoundTripper, req *http.Request, start time.Time) (a answer, dead bool) {
+	var t trace
+	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, t.hooks())))
+	a = answer{err: err, latency: time.Since(start), remote: t.remote}
+	if err != nil {
+		return a, t.reused && !t.answered.Load() && !isTimeout(err) && ctx.Err() == nil
+	}
+	a.status = resp.StatusCode
+	a.retryAfter = resp.Header.Get("Retry-After")
+	if resp.StatusCode >= 200 {
+		a.body = s.drain(resp.Body)
+	}
+	resp.Body.Close() // below 200 unread: after 101 a read obeys no deadline
+	return a, false
+}
+
+// drain reads the body up to a bound, so that the connection can be used again; whatever goes wrong there changes
+// nothing. It returns the first bytes where the operator wants them and they are printable.
+func (s *sender) drain(body io.Reader) string {
+	buf := s.drains.Get().(*[]byte)
+	defer s.drains.Put(buf)
+	n, err := io.ReadFull(body, *buf)
+	if err == nil { // full: one more byte tells whether it ends here
+		var one [1]byte
+		_, _ = body.Read(one[:])
+	}
+	if !s.cfg.KeepResponses {
+		return ""
+	}
+	return printable((*buf)[:min(n, webhook.MaxResponseBytes)])
+}
+
+// printable is b as text, cut at a rune; empty where it is none.
+func printable(b []byte) string {
+	for i := 0; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ {
+		b = b[:len(b)-1]
+	}
+	if !utf8.Valid(b) || bytes.ContainsFunc(b, func(r rune) bool { return !unicode.IsPrint(r) && !strings.ContainsRune("\r\n\t", r) }) {
+		return ""
+	}
+	return string(b)
+}
+
+// trace watches one exchange.
+type trace struct {
+	remote   string      // written before RoundTrip returns
+	reused   bool        // as remote
+	answered atomic.Bool // set by the goroutine that reads the connection
+}
+
+func (t *trace) hooks() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn:              func(info httptrace.GotConnInfo) { t.reused, t.remote = info.Reused, remoteOf(info.Conn) },
+		GotFirstResponseByte: func() { t.answered.Store(true) },
+	}
+}
+
+func remoteOf(c net.Conn) string {
+	if c == nil || c.RemoteAddr() == nil {
+		return ""
+	}
+	return c.RemoteAddr().String()
+}
+
+func (s *sender) close() {
+	s.public.close()
+	s.local.close()
+}

@@ -1,0 +1,210 @@
+package sink
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	dialTimeout   = 2 * time.Second // names and connection together
+	tlsTimeout    = 2 * time.Second
+	maxHeaderRead = 32 << 10 // bytes of an answer's headers
+	idleTimeout   = 30 * time.Second
+	maxIdle       = 4096
+)
+
+// refused4 is every part of IPv4 that is not the public internet (IANA special-purpose registry), and one address that
+// is: 168.63.129.16 is the wire server of a cloud.
+var refused4 = prefixes("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+	"192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+	"192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+	"168.63.129.16/32")
+
+// global6 is the only part of IPv6 that is reached; refused6 are the holes in it.
+var (
+	global6  = netip.MustParsePrefix("2000::/3")
+	refused6 = prefixes("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
+)
+
+// private is what allow_private opens: loopback and the private ranges. Link-local addresses and the metadata
+// services of clouds stay closed.
+var (
+	private  = prefixes("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+	metadata = prefixes("fd00:ec2::254/128")
+)
+
+// refusedPorts are never dialled: mail, shells, and services that answer to whoever reaches them.
+var refusedPorts = []uint16{22, 25, 2375, 2379, 5432, 6379, 8500, 9092, 9200, 10250, 11211}
+
+// inlinePorts are what an inline URL may name; an endpoint's own URL may name any port that is not refused.
+var inlinePorts = []uint16{80, 443, 8080, 8443}
+
+func prefixes(list ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(list))
+	for i, s := range list {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
+func within(addr netip.Addr, list []netip.Prefix) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// blockedError says that the egress policy forbids an address. Its text names the setting, never what a name resolved
+// to: that would tell the owner of a URL what our network looks like.
+type blockedError struct{ setting string }
+
+// Error implements error.
+func (e *blockedError) Error() string { return "blocked by egress policy (" + e.setting + ")" }
+
+// guard refuses addresses that a webhook must not reach (delivery 8.2). It judges the concrete address of every dial.
+type guard struct {
+	allowPrivate bool
+	denied       []netip.Prefix // the operator's own
+	lookup       LookupIP
+}
+
+// address judges one address and port.
+func (g guard) address(addr netip.Addr, port uint16) error {
+	switch {
+	case slices.Contains(refusedPorts, port):
+		return &blockedError{"port"}
+	case addr.Zone() != "", within(addr.Unmap(), g.denied):
+		return &blockedError{"address"}
+	case g.allowPrivate && within(addr, private) && !within(addr, metadata):
+		return nil
+	case addr.Is4() && !within(addr, refused4):
+		return nil
+	case addr.Is6() && global6.Contains(addr) && !within(addr, refused6):
+		return nil
+	}
+	return &blockedError{"allow_private"}
+}
+
+// control is called by the dialer with the address it is about to connect to.
+func (g guard) control(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return &blockedError{"address"}
+	}
+	return g.address(ap.Addr(), ap.Port())
+}
+
+// host judges the host of a URL before anything is resolved: cheap, for the message. Names that only exist inside a
+// network are refused here, what they resolve to at the dial.
+func (g guard) host(host string, port uint16) error {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return g.address(addr, port)
+	}
+	if slices.Contains(refusedPorts, port) {
+		return &blockedError{"port"}
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
+			return &buildError{codeURL, "host has a character that names do not have"}
+		}
+	}
+	if last := name[strings.LastIndexByte(name, '.')+1:]; last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
+		return &blockedError{"address"} // 127.1, 0x7f.1, 2130706433: an address in disguise
+	}
+	if g.allowPrivate {
+		return nil
+	}
+	for _, suffix := range []string{"localhost", "internal", "local", "svc", "localdomain"} {
+		if name == suffix || strings.HasSuffix(name, "."+suffix) {
+			return &blockedError{"allow_private"}
+		}
+	}
+	return nil
+}
+
+// dial resolves, judges all answers (one refused address among them refuses the name, since a mixed answer is a sign of
+// probing) and connects to the first that takes the connection. The dialer's Control judges each address once more.
+func (g guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(service, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("port %q: %w", service, err)
+	}
+	addrs, err := g.lookup(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	for i, addr := range addrs {
+		addrs[i] = addr.Unmap()
+		if err := g.address(addrs[i], uint16(port)); err != nil {
+			return nil, err
+		}
+	}
+	return g.connect(ctx, network, addrs, uint16(port))
+}
+
+// connect tries at most four addresses in turn, each with its share of the time left.
+func (g guard) connect(ctx context.Context, network string, addrs []netip.Addr, port uint16) (net.Conn, error) {
+	d := net.Dialer{Control: g.control, KeepAlive: 15 * time.Second}
+	addrs = addrs[:min(len(addrs), 4)]
+	var failed error = errors.New("name has no address")
+	for i, addr := range addrs {
+		deadline, _ := ctx.Deadline()
+		d.Timeout = time.Until(deadline) / time.Duration(len(addrs)-i)
+		conn, err := d.DialContext(ctx, network, netip.AddrPortFrom(addr, port).String())
+		if err == nil {
+			return conn, nil
+		}
+		if failed = err; ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, failed
+}
+
+// client is the pair of transports for one policy: connections are never shared between policies, for one that was
+// vetted under allow_private must not serve a URL without it.
+type client struct {
+	pooled http.RoundTripper
+	fresh  http.RoundTripper // opens a new connection each time: the free redial
+}
+
+// newClient makes the transports as delivery 6 wants them: no proxy from the environment, no redirects (transports
+// follow none), no cookies, no decompression, bounded headers, HTTP/1.1.
+func newClient(g guard, maxInFlight int) client {
+	t := &http.Transport{
+		DialContext:            g.dial,
+		TLSHandshakeTimeout:    tlsTimeout,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHeaderRead,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxInFlight,
+		IdleConnTimeout:        idleTimeout,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+	}
+	fresh := t.Clone()
+	fresh.MaxIdleConnsPerHost = -1
+	return client{pooled: t, fresh: fresh}
+}
+
+func (c client) close() {
+	for _, rt := range [...]http.RoundTripper{c.pooled, c.fresh} {
+		if t, ok := rt.(*http.Transport); ok {
+			t.CloseIdleConnections()
+		}
+	}
+}

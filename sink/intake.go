@@ -1,0 +1,216 @@
+package sink
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/webhook"
+)
+
+const (
+	maxPoll = 256                    // records a poll brings
+	pause   = 500 * time.Millisecond // after a poll that brought only errors
+)
+
+// recordView is a record as it was read: dead letters carry it untouched.
+type recordView = *kgo.Record
+
+// leave asks the dispatcher to let go of partitions; idle is closed when nothing of theirs is in flight.
+type leave struct {
+	parts []*partition
+	idle  chan struct{}
+}
+
+// pollLoop reads, decodes and hands over until ctx ends. A rebalance can only happen between handing over and the next
+// poll, so that the dispatcher knows of every record before it is asked to let its partition go.
+func (s *Sink) pollLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		fetches := s.client.PollRecords(ctx, maxPoll)
+		batch := s.take(fetches)
+		if len(batch) > 0 {
+			select {
+			case s.batches <- batch:
+			case <-ctx.Done():
+			}
+		}
+		s.client.AllowRebalance()
+		if failed := s.fetchErrors(ctx, fetches); failed && len(batch) == 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// fetchErrors logs what a poll could not read; the client tries again by itself.
+func (s *Sink) fetchErrors(ctx context.Context, fetches kgo.Fetches) (failed bool) {
+	fetches.EachError(func(topic string, id int32, err error) {
+		if ctx.Err() == nil {
+			failed = true
+			s.log.Warn().Str("topic", topic).Int32("partition", id).Err(err).Msg("records not read")
+		}
+	})
+	return failed
+}
+
+// take notes every offset and decodes what is to be done.
+func (s *Sink) take(fetches kgo.Fetches) []*parcel {
+	var batch []*parcel
+	fetches.EachPartition(func(tp kgo.FetchTopicPartition) {
+		part := s.part(tp.Topic, tp.Partition)
+		if part == nil { // an injected error has no partition
+			return
+		}
+		for _, r := range tp.Records {
+			if r.Attrs.IsControl() {
+				part.passed(r.Offset, r.LeaderEpoch)
+				s.noteChange()
+				continue
+			}
+			if p := s.open(part, r); p != nil {
+				batch = append(batch, p)
+			}
+		}
+	})
+	return batch
+}
+
+// open decodes one record; nil where it was finished before. A record that is no delivery is a parcel too.
+func (s *Sink) open(part *partition, r *kgo.Record) *parcel {
+	d, err := webhook.DecodeDelivery(r.Value)
+	since := r.Timestamp
+	if err == nil && !d.DecidedAt.IsZero() {
+		since = d.DecidedAt
+	}
+	seq, fresh := part.fetched(r.Offset, r.LeaderEpoch, since)
+	if !fresh {
+		s.noteChange()
+		return nil
+	}
+	p := &parcel{d: d, bad: err, record: r, part: part, seq: seq, again: part.tier != tierFirst}
+	if d == nil {
+		return p
+	}
+	p.lane = laneKey(d)
+	return p
+}
+
+// part is the tracker of a partition that this member owns, or nil.
+func (s *Sink) part(topic string, id int32) *partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parts[topic][id]
+}
+
+// owned are the trackers of the given partitions, or of all for nil.
+func (s *Sink) owned(which map[string][]int32) []*partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var parts []*partition
+	if which == nil {
+		for _, ids := range s.parts {
+			for _, p := range ids {
+				parts = append(parts, p)
+			}
+		}
+		return parts
+	}
+	for topic, ids := range which {
+		for _, id := range ids {
+			if p := s.parts[topic][id]; p != nil {
+				parts = append(parts, p)
+			}
+		}
+	}
+	return parts
+}
+
+// assigned starts to track partitions, from what their last owner had done.
+func (s *Sink) assigned(ctx context.Context, client *kgo.Client, added map[string][]int32) {
+	if len(added) == 0 {
+		return
+	}
+	client.ResumeFetchPartitions(added) // one that left while paused may have come back
+	s.mu.Lock()
+	for topic, ids := range added {
+		if s.parts[topic] == nil {
+			s.parts[topic] = map[int32]*partition{}
+		}
+		for _, id := range ids {
+			s.parts[topic][id] = newPartition(topic, id, s.tierOf(topic, id))
+		}
+	}
+	s.mu.Unlock()
+	s.recall(ctx, s.owned(added))
+}
+
+// tierOf is the tier of a partition.
+func (s *Sink) tierOf(topic string, id int32) tier {
+	switch topic {
+	case s.cfg.Topics.Webhooks:
+		return tierFirst
+	case s.cfg.Topics.Retry1:
+		return tierRetry1
+	case s.cfg.Topics.Retry2:
+		return tierRetry2
+	}
+	if id < s.parked/2 {
+		return tierShort
+	}
+	return tierLong
+}
+
+// revoked lets partitions go in order: nothing new, a while for what is in flight, the outcomes, the offsets.
+func (s *Sink) revoked(_ context.Context, client *kgo.Client, gone map[string][]int32) {
+	parts := s.owned(gone)
+	if len(parts) == 0 {
+		return
+	}
+	budget, cancel := context.WithTimeout(context.Background(), drainBudget)
+	defer cancel()
+	s.letGo(budget, parts)
+	flush, cancelFlush := context.WithTimeout(context.Background(), drainBudget)
+	defer cancelFlush()
+	if err := client.Flush(flush); err != nil {
+		s.log.Warn().Err(err).Msg("outcomes not written before a partition left: its deliveries may be sent again")
+	}
+	s.commit(flush, parts)
+	s.forget(gone)
+}
+
+// lost forgets partitions that another member has already: nothing is committed.
+func (s *Sink) lost(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+	parts := s.owned(gone)
+	s.forget(gone)
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.letGo(now, parts)
+}
+
+// letGo has the dispatcher drop what waits, and waits for what is in flight as long as ctx allows.
+func (s *Sink) letGo(ctx context.Context, parts []*partition) {
+	l := &leave{parts: parts, idle: make(chan struct{})}
+	select {
+	case s.leaves <- l:
+	case <-s.drained:
+		return
+	}
+	select {
+	case <-l.idle:
+	case <-s.drained:
+	case <-ctx.Done():
+	}
+}
+
+func (s *Sink) forget(gone map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, ids := range gone {
+		for _, id := range ids {
+			delete(s.parts[topic], id)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package sink
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"vigil/webhook"
+)
+
+// metrics are the counters of a sink; children are resolved once.
+type metrics struct {
+	inFlight prometheus.Gauge
+	latency  prometheus.Histogram
+	attempts map[string]prometheus.Counter
+	outcomes map[webhook.Outcome]prometheus.Counter
+	deaths   map[string]prometheus.Counter
+	parks    map[string]prometheus.Counter
+}
+
+// newMetrics makes and registers them; registry may be nil.
+func newMetrics(registry prometheus.Registerer, s *Sink) (*metrics, error) {
+	m := &metrics{
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vigil_sink_in_flight", Help: "Attempts in flight."}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "vigil_sink_attempt_seconds", Help: "Time from the start of an attempt to the end of the answer's headers, or to the error.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}),
+	}
+	var all []prometheus.Collector
+	m.attempts, all = counters(all, "vigil_sink_attempts_total", "Attempts by class of answer or error.", "class",
+		slices.Concat([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, failureCodes(), []string{codeURL, codeHeader, codeBlocked}))
+	m.outcomes, all = counters(all, "vigil_sink_outcomes_total", "What became of deliveries, attempt by attempt.", "outcome",
+		[]webhook.Outcome{webhook.Delivered, webhook.Retry, webhook.Dead, webhook.Parked, webhook.Expired, webhook.Cancelled})
+	m.deaths, all = counters(all, "vigil_sink_dead_letters_total", "Dead letters by reason.", "reason", deadCodes())
+	m.parks, all = counters(all, "vigil_sink_parked_total", "Deliveries parked, by reason.", "reason",
+		[]string{"paused", "held", "slow", "not_due", "infra"})
+	all = append(all, m.inFlight, m.latency)
+	for t := range tierCount {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "vigil_sink_oldest_unfinished_seconds", Help: "Age, since its decision, of the oldest delivery that is read but not finished.",
+			ConstLabels: prometheus.Labels{"tier": t.String()},
+		}, func() float64 { return s.oldestAge(t) }))
+	}
+	if registry == nil {
+		return m, nil
+	}
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, registry.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+// counters makes one counter with a child for each value of its label.
+func counters[L ~string](all []prometheus.Collector, name, help, label string, values []L) (map[L]prometheus.Counter, []prometheus.Collector) {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	children := make(map[L]prometheus.Counter, len(values))
+	for _, v := range values {
+		children[v] = vec.WithLabelValues(string(v))
+	}
+	return children, append(all, vec)
+}
+
+func (m *metrics) attempted(a *answer) {
+	m.latency.Observe(a.latency.Seconds())
+	m.attempts[label(a)].Inc()
+}
+
+func (m *metrics) settled(f fate) {
+	m.outcomes[f.outcome].Inc()
+	switch f.outcome {
+	case webhook.Parked:
+		m.parks[f.code].Inc()
+	case webhook.Dead, webhook.Expired, webhook.Cancelled:
+		m.deaths[f.code].Inc()
+	}
+}
+
+func (m *metrics) dead(code string) {
+	m.outcomes[webhook.Dead].Inc()
+	m.deaths[code].Inc()
+}
+
+// oldestAge is the age in seconds of the oldest unfinished delivery in a tier; 0 where there is none.
+func (s *Sink) oldestAge(t tier) float64 {
+	oldest := time.Now().UnixMilli()
+	now := oldest
+	for _, p := range s.owned(nil) {
+		if since, any := p.oldest(); any && p.tier == t {
+			oldest = min(oldest, since)
+		}
+	}
+	return float64(now-oldest) / 1000
+}

@@ -1,0 +1,231 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/webhook"
+)
+
+// Headers of a dead letter (interface 3).
+const (
+	deadTopic     = "__connect.errors.topic"
+	deadPartition = "__connect.errors.partition"
+	deadOffset    = "__connect.errors.offset"
+	deadMessage   = "__connect.errors.exception.message"
+	deadReason    = "x-reason-code"
+)
+
+// outbox writes what became of a delivery and marks its offset done when all of that is acked. Workers and the
+// dispatcher use it at a time.
+type outbox struct {
+	sink *Sink
+	ctx  context.Context // ends when the stop's budget is spent: what is not acked then stays open
+	fail context.CancelCauseFunc
+	late sync.WaitGroup // outcomes written from a promise
+}
+
+// outcome is one delivery's set of records on their way.
+type outcome struct {
+	parcel *parcel
+	left   atomic.Int32
+	failed atomic.Bool
+}
+
+// settle writes a fate: the attempt first, then what carries the delivery on.
+func (o *outbox) settle(p *parcel, f fate) {
+	now := time.Now()
+	o.sink.metrics.settled(f)
+	o.log(p, f)
+	records := make([]*kgo.Record, 0, 2)
+	if f.outcome != webhook.Parked || p.part.tier < tierShort { // going round in the parking is no news
+		records = append(records, o.attempt(p, f, now))
+	}
+	switch f.outcome {
+	case webhook.Retry, webhook.Parked:
+		records = append(records, o.carry(p, f))
+	case webhook.Delivered:
+	default:
+		records = append(records, o.dead(p, f.code, f.reason))
+	}
+	o.write(p, records)
+}
+
+// poison writes what is no delivery at all.
+func (o *outbox) poison(p *parcel) {
+	o.sink.metrics.dead(codePoison)
+	o.where(o.sink.log.Warn(), p.record).Str("outcome", string(webhook.Dead)).Str("reason", codePoison).Err(p.bad).Msg("delivery")
+	o.write(p, []*kgo.Record{o.dead(p, codePoison, cut(p.bad.Error(), webhook.MaxReasonBytes))})
+}
+
+func (o *outbox) write(p *parcel, records []*kgo.Record) {
+	out := &outcome{parcel: p}
+	out.left.Store(int32(len(records)))
+	for _, r := range records {
+		o.sink.client.Produce(o.ctx, r, func(r *kgo.Record, err error) { o.acked(out, r, err) })
+	}
+}
+
+// acked runs on the client's own goroutine and must not wait for it: whatever writes again does so elsewhere.
+func (o *outbox) acked(out *outcome, r *kgo.Record, err error) {
+	switch {
+	case err == nil:
+		if out.left.Add(-1) == 0 && !out.failed.Load() {
+			out.parcel.part.finish(out.parcel.seq)
+			o.sink.noteChange()
+		}
+	case o.ctx.Err() != nil || errors.Is(err, kgo.ErrClientClosed): // we stop: the offset stays open
+		out.failed.Store(true)
+	case errors.Is(err, kerr.MessageTooLarge) && r.Topic != o.sink.cfg.Topics.Attempts:
+		out.failed.Store(true)
+		o.late.Go(func() { o.tooLarge(out.parcel, r) })
+	default:
+		out.failed.Store(true)
+		o.fail(fmt.Errorf("write to %s: %w", r.Topic, err))
+	}
+}
+
+// tooLarge deals with a record that the broker does not take: what would be carried on becomes a dead letter, and a
+// dead letter loses its value. Nothing may stop a partition.
+func (o *outbox) tooLarge(p *parcel, r *kgo.Record) {
+	why := strconv.Itoa(len(r.Value)) + " bytes are more than " + r.Topic + " takes"
+	if r.Topic != o.sink.cfg.Topics.DeadLetters {
+		o.settle(p, fate{outcome: webhook.Dead, code: codeTooLarge, reason: why, attempts: p.d.Attempt - 1})
+		return
+	}
+	short := o.dead(p, codeTooLarge, why+"; the value is still at the topic, partition and offset named here")
+	if r.Value == nil {
+		o.fail(fmt.Errorf("write to %s: %w", r.Topic, kerr.MessageTooLarge))
+		return
+	}
+	short.Value = nil
+	o.write(p, []*kgo.Record{short})
+}
+
+// attempt is the line of the delivery log.
+func (o *outbox) attempt(p *parcel, f fate, now time.Time) *kgo.Record {
+	d := p.d
+	a := webhook.Attempt{
+		V: webhook.Version, FireID: d.FireID, Campaign: d.Campaign, User: d.User, Endpoint: p.lane, Attempt: f.attempts,
+		Outcome: f.outcome, Reason: f.reason, At: now, NextAt: f.next, Origin: origin(p.record),
+	}
+	if f.answer != nil {
+		a.Status, a.LatencyMS, a.Remote = f.answer.status, f.answer.latency.Milliseconds(), f.answer.remote
+		a.At, a.Response = now.Add(-f.answer.latency), f.answer.body
+	}
+	return &kgo.Record{Topic: o.sink.cfg.Topics.Attempts, Key: []byte(d.FireID), Value: a.Encode()}
+}
+
+// carry is the delivery on its way to a retry or parked topic.
+func (o *outbox) carry(p *parcel, f fate) *kgo.Record {
+	d := *p.d
+	d.Attempt, d.NotBefore = f.attempts+1, f.next
+	t, half := o.sink.cfg.Topics, o.sink.parked/2
+	r := &kgo.Record{Key: p.record.Key, Value: d.Encode(), Headers: p.record.Headers, Partition: p.part.id}
+	switch f.to {
+	case tierRetry1:
+		r.Topic = t.Retry1
+	case tierRetry2:
+		r.Topic = t.Retry2
+	default:
+		r.Topic = t.Parked
+		if half > 0 {
+			r.Partition %= half
+		}
+		if f.to == tierLong {
+			r.Partition += half
+		}
+	}
+	return r
+}
+
+// dead is the record untouched, with headers that say where it was and why it is here.
+func (o *outbox) dead(p *parcel, code, reason string) *kgo.Record {
+	r := p.record
+	headers := make([]kgo.RecordHeader, 0, len(r.Headers)+5)
+	for _, h := range r.Headers {
+		switch h.Key {
+		case deadTopic, deadPartition, deadOffset, deadMessage, deadReason: // of an earlier death
+		default:
+			headers = append(headers, h)
+		}
+	}
+	add := func(key, value string) { headers = append(headers, kgo.RecordHeader{Key: key, Value: []byte(value)}) }
+	add(deadTopic, r.Topic)
+	add(deadPartition, strconv.Itoa(int(r.Partition)))
+	add(deadOffset, strconv.FormatInt(r.Offset, 10))
+	add(deadMessage, reason)
+	add(deadReason, code)
+	return &kgo.Record{Topic: o.sink.cfg.Topics.DeadLetters, Key: r.Key, Value: r.Value, Headers: headers}
+}
+
+// origin says whether a person or a replay wrote the record.
+func origin(r recordView) string {
+	for _, h := range r.Headers {
+		if v := string(h.Value); h.Key == webhook.HeaderOrigin && (v == webhook.OriginManual || v == webhook.OriginReplay) {
+			return v
+		}
+	}
+	return webhook.OriginAuto
+}
+
+// log is the one line for a fate.
+func (o *outbox) log(p *parcel, f fate) {
+	level := zerolog.InfoLevel
+	if f.outcome == webhook.Dead {
+		level = zerolog.WarnLevel
+	}
+	e := o.sink.log.WithLevel(level)
+	if level < o.sink.log.GetLevel() {
+		return
+	}
+	e = o.where(e, p.record).Str("campaign", p.d.Campaign).Str("user", p.d.User).Str("fire_id", p.d.FireID).
+		Str("endpoint", p.lane).Int("attempt", f.attempts).Str("outcome", string(f.outcome))
+	if f.code != "" {
+		e = e.Str("code", f.code)
+	}
+	if f.reason != "" {
+		e = e.Str("reason", f.reason)
+	}
+	if f.answer != nil {
+		e = e.Dur("latency", f.answer.latency)
+		if f.answer.err != nil {
+			e = e.Str("error", cut(f.answer.err.Error(), 512))
+		}
+	}
+	e.Msg("delivery")
+}
+
+func (o *outbox) where(e *zerolog.Event, r recordView) *zerolog.Event {
+	return e.Str("topic", r.Topic).Int32("partition", r.Partition).Int64("offset", r.Offset)
+}
+
+// partitioner keeps the partition that the sink set on retry and parked topics and leaves the rest to the key.
+type partitioner struct{ topics Topics }
+
+// ForTopic implements kgo.Partitioner.
+func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	switch topic {
+	case p.topics.Retry1, p.topics.Retry2, p.topics.Parked:
+		return keep{}
+	}
+	return kgo.StickyKeyPartitioner(nil).ForTopic(topic)
+}
+
+// keep takes the partition of the record, folded where the topic has fewer.
+type keep struct{}
+
+// RequiresConsistency implements kgo.TopicPartitioner.
+func (keep) RequiresConsistency(*kgo.Record) bool { return true }
+
+// Partition implements kgo.TopicPartitioner.
+func (keep) Partition(r *kgo.Record, n int) int { return int(r.Partition) % n }

@@ -1,0 +1,290 @@
+// Package sink sends webhooks: it reads fires from vigil.webhooks and turns each into signed HTTP requests until it is
+// delivered or dead. It is the last step of the flow. It never decides whether something fires, never loses a delivery
+// and never reaches an address that was not judged in the same dial.
+//
+// One goroutine polls, one dispatches (it owns all lanes and queues), MaxInFlight workers make attempts, one commits.
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/config"
+)
+
+const (
+	drainBudget      = 5 * time.Second // for what is in flight when a partition leaves or the sink stops
+	maxRecordBytes   = 2 << 20         // max.message.bytes of the topics written here (delivery 1)
+	usualBatchBytes  = 1_000_012       // what brokers take unless told otherwise
+	defaultMaxFlight = 256
+)
+
+// Topics are the names of what the sink reads and writes (interface 3).
+type Topics struct {
+	Webhooks, Retry1, Retry2, Parked, Attempts, DeadLetters string
+}
+
+// TopicsOf are the topics under a prefix.
+func TopicsOf(prefix string) Topics {
+	w := prefix + ".webhooks"
+	return Topics{w, w + ".retry-1", w + ".retry-2", w + ".parked", prefix + ".attempts", "dlq." + w}
+}
+
+// LookupIP resolves a name, as net.Resolver.LookupNetIP does.
+type LookupIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+// Config says what a sink reads, where it may send, and how much at a time. Group and Topics must be set.
+type Config struct {
+	Client   []kgo.Opt // how to reach the brokers
+	Topics   Topics
+	Group    string
+	Instance string // static member id; empty: a dynamic member, which leaves the group when it stops
+	Version  string // for the user-agent
+
+	MaxInFlight    int // attempts at a time; 0: 256
+	Endpoints      []config.Endpoint
+	DefaultSecrets []string                         // for inline URLs; env:NAME or file:PATH
+	LookupEnv      func(name string) (string, bool) // resolves env:NAME; nil: there is no environment
+
+	AllowPrivate  bool           // development: every URL may reach loopback and private ranges
+	AllowHTTP     bool           // development: every URL may be http://
+	AllowPorts    []uint16       // ports for inline URLs besides 80, 443, 8080 and 8443
+	Deny          []netip.Prefix // refused besides the special-purpose ranges: pods, services, brokers
+	KeepResponses bool           // the first 4 KiB of an answer go into vigil.attempts, where printable
+
+	// CampaignStatus tells paused, stopped or deleted for a campaign; anything else, and a nil func, means active.
+	CampaignStatus func(id string) string
+
+	RoundTripper http.RoundTripper // instead of the network, in tests
+	LookupIP     LookupIP          // instead of the system's resolver
+}
+
+// Deps are what a sink shares with its process.
+type Deps struct {
+	Log      zerolog.Logger
+	Registry prometheus.Registerer // nil: metrics are kept but not registered
+	Rand     *rand.Rand            // source of jitter, used by one goroutine; nil: seeded at random
+}
+
+// Sink sends webhooks. Make it with New, run it once.
+type Sink struct {
+	cfg     Config
+	log     zerolog.Logger
+	rand    *rand.Rand
+	metrics *metrics
+	sender  *sender
+	client  *kgo.Client
+	out     *outbox
+
+	endpoints atomic.Pointer[endpoints]
+	batches   chan []*parcel
+	leaves    chan *leave
+	changed   chan struct{} // something is to be committed; holds 1
+	drained   chan struct{} // closed when the dispatcher has ended
+
+	commitMu sync.Mutex // serialises commits
+
+	parked int32 // partitions of the parked topic; set before the first goroutine
+
+	mu      sync.Mutex // guards what follows
+	parts   map[string]map[int32]*partition
+	started bool
+}
+
+// New checks the configuration and reads the secrets. It speaks to no broker.
+func New(cfg Config, deps Deps) (*Sink, error) {
+	if cfg.Group == "" || cfg.Topics.Webhooks == "" {
+		return nil, errors.New("sink: group and topics must be set")
+	}
+	if cfg.MaxInFlight <= 0 {
+		cfg.MaxInFlight = defaultMaxFlight
+	}
+	if cfg.LookupIP == nil {
+		cfg.LookupIP = net.DefaultResolver.LookupNetIP
+	}
+	if deps.Rand == nil {
+		deps.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	s := &Sink{
+		cfg: cfg, log: deps.Log.With().Str("component", "sink").Logger(), rand: deps.Rand,
+		batches: make(chan []*parcel), leaves: make(chan *leave), changed: make(chan struct{}, 1),
+		drained: make(chan struct{}), parts: map[string]map[int32]*partition{},
+	}
+	var err error
+	if s.metrics, err = newMetrics(deps.Registry, s); err != nil {
+		return nil, fmt.Errorf("sink: %w", err)
+	}
+	if err := s.SetEndpoints(cfg.Endpoints); err != nil {
+		return nil, fmt.Errorf("sink: %w", err)
+	}
+	s.sender = newSender(&s.cfg)
+	return s, nil
+}
+
+// SetEndpoints replaces all endpoints: what is queued goes to the new ones. On an error nothing changes.
+func (s *Sink) SetEndpoints(list []config.Endpoint) error {
+	set, err := newEndpoints(&s.cfg, list)
+	if err != nil {
+		return err
+	}
+	s.endpoints.Store(set)
+	return nil
+}
+
+// Run sends until ctx ends or the brokers refuse an outcome for good, and returns after its last goroutine. What is in
+// flight gets 5 s to finish; what is not finished is read again by the next owner. It returns nil where ctx ended it.
+func (s *Sink) Run(ctx context.Context) error {
+	s.mu.Lock()
+	again := s.started
+	s.started = true
+	s.mu.Unlock()
+	if again {
+		return errors.New("sink: Run was called before")
+	}
+	if s.cfg.AllowPrivate || s.cfg.AllowHTTP {
+		s.log.Warn().Bool("allow_private", s.cfg.AllowPrivate).Bool("allow_http", s.cfg.AllowHTTP).
+			Msg("the egress guard is open for every URL: for development only")
+	}
+	largest, err := s.findTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("sink: %w", err)
+	}
+	client, err := kgo.NewClient(append(s.options(), kgo.ProducerBatchMaxBytes(largest))...)
+	if err != nil {
+		return fmt.Errorf("sink: %w", err)
+	}
+	s.client = client
+	defer client.CloseAllowingRebalance()
+	return s.run(ctx)
+}
+
+// run starts the goroutines and stops them in order: no more polls, then what is in flight, then the outcomes, then
+// the offsets.
+func (s *Sink) run(parent context.Context) error {
+	ctx, fail := context.WithCancelCause(parent)
+	defer fail(nil)
+	produce, stopProducing := context.WithCancel(context.WithoutCancel(parent))
+	defer stopProducing()
+	s.out = &outbox{sink: s, ctx: produce, fail: fail}
+
+	commits, stopCommits := context.WithCancel(context.WithoutCancel(parent))
+	defer stopCommits()
+	var polling, committing sync.WaitGroup
+	polling.Go(func() { s.pollLoop(ctx) })
+	polling.Go(func() { s.giveUp(ctx, stopProducing) })
+	committing.Go(func() { s.commitLoop(commits) })
+
+	newDispatcher(s).run(ctx)
+	close(s.drained)
+	polling.Wait()
+	s.out.late.Wait()
+	stopCommits()
+	committing.Wait()
+
+	flush, cancel := context.WithTimeout(context.WithoutCancel(parent), drainBudget)
+	defer cancel()
+	if err := s.client.Flush(flush); err != nil {
+		s.log.Warn().Err(err).Msg("outcomes not written in time: their deliveries are sent again")
+	}
+	s.commit(flush, s.owned(nil))
+	s.sender.close()
+	if parent.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("sink: %w", context.Cause(ctx))
+}
+
+// giveUp stops waiting for brokers that take no outcomes: without it a stop could last as long as their outage.
+func (s *Sink) giveUp(ctx context.Context, stopProducing func()) {
+	<-ctx.Done()
+	select {
+	case <-time.After(2 * drainBudget):
+		stopProducing()
+	case <-s.drained:
+	}
+}
+
+// options are the caller's, then those that the sink's promises rest on.
+func (s *Sink) options() []kgo.Opt {
+	t := s.cfg.Topics
+	opts := append([]kgo.Opt{}, s.cfg.Client...)
+	opts = append(opts,
+		kgo.ConsumerGroup(s.cfg.Group),
+		kgo.ConsumeTopics(t.Webhooks, t.Retry1, t.Retry2, t.Parked),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // whatever was never finished is still to be sent
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // a log that ends in a marker must be committed to its end
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(s.assigned),
+		kgo.OnPartitionsRevoked(s.revoked),
+		kgo.OnPartitionsLost(s.lost),
+		kgo.FetchMaxBytes(16<<20),
+		kgo.FetchMaxPartitionBytes(4<<20),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(partitioner{t}),
+	)
+	if s.cfg.Instance != "" {
+		opts = append(opts, kgo.InstanceID(s.cfg.Instance))
+	}
+	return opts
+}
+
+// findTopics checks that everything is there before anything is read. It returns the size of a batch that all topics
+// written here take: a larger one would be refused with every small record in it.
+func (s *Sink) findTopics(ctx context.Context) (batchBytes int32, err error) {
+	client, err := kgo.NewClient(s.cfg.Client...)
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	admin, t := kadm.NewClient(client), s.cfg.Topics
+	found, err := admin.ListTopics(ctx, t.Webhooks, t.Retry1, t.Retry2, t.Parked, t.Attempts, t.DeadLetters)
+	if err != nil {
+		return 0, fmt.Errorf("find topics: %w", err)
+	}
+	for _, d := range found.Sorted() {
+		if d.Err != nil {
+			return 0, fmt.Errorf("topic %s: %w; create it with `vigil topics create`", d.Topic, d.Err)
+		}
+	}
+	s.parked = int32(len(found[t.Parked].Partitions))
+	configs, err := admin.DescribeTopicConfigs(ctx, t.Retry1, t.Retry2, t.Parked, t.Attempts, t.DeadLetters)
+	if err != nil {
+		return 0, fmt.Errorf("read the limits of topics: %w", err)
+	}
+	return s.batchBytes(configs), nil
+}
+
+func (s *Sink) batchBytes(configs kadm.ResourceConfigs) int32 {
+	least := maxRecordBytes
+	for _, topic := range configs {
+		limit := usualBatchBytes // where we may not ask
+		for _, c := range topic.Configs {
+			if v, err := strconv.Atoi(c.MaybeValue()); c.Key == "max.message.bytes" && err == nil {
+				limit = v
+			}
+		}
+		if limit < maxRecordBytes {
+			s.log.Warn().Str("topic", topic.Name).Int("max.message.bytes", limit).
+				Msg("larger deliveries than this end as dead letters; `vigil topics check` tells what to set")
+		}
+		least = min(least, limit)
+	}
+	return int32(least)
+}
