@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
@@ -40,7 +41,11 @@ func (r *Reader) parseYAML() (root *Node) {
 			root = nil
 		}
 	}()
-	file, err := parser.ParseBytes(r.src, 0, parser.AllowDuplicateMapKey())
+	tokens := lexer.Tokenize(string(r.src))
+	if !r.harmless(tokens) {
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		r.syntax(err)
 		return nil
@@ -61,6 +66,49 @@ func (r *Reader) parseYAML() (root *Node) {
 		return nil
 	}
 	return r.node(body, 0)
+}
+
+// harmless refuses what would take the parser of the library time or memory by the square of the file's size.
+func (r *Reader) harmless(tokens token.Tokens) bool {
+	var flow, dashes, marks, documents, members, line int
+	for _, tk := range tokens {
+		at := &Node{Line: tk.Position.Line, Col: tk.Position.Column}
+		if at.Line != line {
+			line, dashes = at.Line, 0
+		}
+		switch tk.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+		case token.SequenceEndType, token.MappingEndType:
+			flow--
+		case token.SequenceEntryType:
+			dashes++
+		case token.MappingValueType:
+			members++
+		case token.AnchorType, token.AliasType, token.TagType, token.DirectiveType:
+			marks++
+		case token.DocumentHeaderType:
+			documents++
+		case token.MappingKeyType:
+			r.Fail(at, "syntax", "a name must be a plain text")
+			return false
+		}
+		switch {
+		case flow > maxDepth || dashes > maxDepth:
+			r.Fail(at, "too_deep", "nested more than %d levels", maxDepth)
+			return false
+		case members > 10*maxFields:
+			r.Fail(at, "too_many_fields", "a file has at most %d fields", 10*maxFields)
+			return false
+		case marks > maxDepth:
+			r.Fail(at, "anchor", "anchors, aliases and tags are not read; write it out")
+			return false
+		case documents > maxDepth:
+			r.Fail(at, "documents", "a file holds one document; this begins another")
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Reader) syntax(err error) {
