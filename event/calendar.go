@@ -12,8 +12,7 @@ type Clock struct {
 	Millis           int  // since midnight
 	Seconds          bool // written with seconds
 	Space            bool // a space stood for the T
-
-	leap bool // second 60
+	Leap             bool // written with second 60, which the next minute then begins with
 }
 
 // ReadClock reads a date and a time of day, YYYY-MM-DDTHH:MM with optional seconds and fraction, from the beginning of
@@ -42,9 +41,9 @@ func ReadClock[T string | []byte](text T) (c Clock, end int, ok bool) {
 	if second < 0 || second > 60 {
 		return c, 0, false
 	}
-	c.Seconds, c.leap = true, second == 60
+	c.Seconds, c.Leap = true, second == 60
 	millis, end := fraction(text, end+3)
-	if c.leap {
+	if c.Leap {
 		millis = 0
 	}
 	c.Millis += second*1000 + millis

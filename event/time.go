@@ -28,10 +28,16 @@ func ParseTime(v Value) (ms int64, ok bool) {
 
 // Epoch is d as epoch seconds or, from 1e11 on, milliseconds; false beyond the range of a date.
 func (d Decimal) Epoch() (ms int64, ok bool) {
-	shift := int64(3)
 	if d.count()+d.exp > millisFrom {
-		shift = 0
+		return d.epoch(0)
 	}
+	return d.epoch(3)
+}
+
+// EpochSeconds is d as epoch seconds, however many; false beyond the range of a date.
+func (d Decimal) EpochSeconds() (ms int64, ok bool) { return d.epoch(3) }
+
+func (d Decimal) epoch(shift int64) (ms int64, ok bool) {
 	ms, ok = d.scaled(shift)
 	return ms, ok && ms <= maxEpochMillis && ms >= -maxEpochMillis
 }
@@ -48,7 +54,7 @@ func ParseRFC3339[T string | []byte](text T) (ms int64, ok bool) {
 		return 0, false
 	}
 	ms = DayNumber(c.Year, c.Month, c.Day)*dayMillis + int64(c.Millis) - offset
-	if c.leap && (ms%dayMillis != 0 || time.UnixMilli(ms).UTC().Day() != 1) {
+	if c.Leap && (ms%dayMillis != 0 || time.UnixMilli(ms).UTC().Day() != 1) {
 		return 0, false
 	}
 	return ms, true
