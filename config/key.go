@@ -3,7 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"slices"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -68,7 +68,9 @@ func (k key) setNode(r *source.Reader, n *source.Node, expand func(*source.Node,
 		}
 		list := make([]string, 0, len(n.Items))
 		for _, entry := range n.Items {
-			if r.Is(entry, source.String, "an entry of "+k.path) {
+			if entry.Kind == source.Object { // host:9092 inside {...}
+				r.Fail(entry, "wrong_type", "an entry of %s must be a text\nput it in quotes", k.path)
+			} else if r.Is(entry, source.String, "an entry of "+k.path) {
 				list = append(list, text(entry))
 			}
 		}
@@ -162,37 +164,25 @@ func splitList(text string) []string {
 	return list
 }
 
-// units are those of the rule book, and what time.ParseDuration does not know.
+// units are those of the rule book, in the order in which a sum names them.
 var units = []struct {
 	name string
 	size time.Duration
 }{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}}
 
+var durationForm = regexp.MustCompile(`^(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?$`)
+
 // parseDuration reads 500ms 30s 15m 2h 3d 1w and sums such as 1d12h; 0 needs no unit.
-func parseDuration(text string) (time.Duration, error) {
-	bad := fmt.Errorf("must be a duration such as 500ms, 30s, 15m, 2h or 1d12h, got %q", text)
-	if text == "0" {
-		return 0, nil
+func parseDuration(text string) (sum time.Duration, err error) {
+	counts := durationForm.FindStringSubmatch(text)
+	if text != "0" && (counts == nil || text == "") {
+		return 0, fmt.Errorf("must be a duration such as 500ms, 30s, 15m, 2h or 1d12h, got %q", text)
 	}
-	var sum time.Duration
-	for rest := text; rest != "" || text == ""; {
-		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
-		n, err := strconv.ParseInt(rest[:digits], 10, 31)
-		if err != nil {
-			return 0, bad
+	for i, u := range units {
+		if counts != nil && counts[i+1] != "" {
+			n, _ := strconv.ParseInt(counts[i+1], 10, 64) // digits, as matched
+			sum += time.Duration(n) * u.size
 		}
-		rest = rest[digits:]
-		letters := len(rest) - len(strings.TrimLeft(rest, "wdhms"))
-		i := slices.IndexFunc(units, func(u struct {
-			name string
-			size time.Duration
-		}) bool {
-			return u.name == rest[:letters]
-		})
-		if i < 0 || time.Duration(n) > (1<<62)/units[i].size {
-			return 0, bad
-		}
-		sum, rest = sum+time.Duration(n)*units[i].size, rest[letters:]
 	}
 	return sum, nil
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -95,10 +96,9 @@ func (l *loader) read(path string) {
 		l.section(r, root, "", reflect.TypeFor[Config]())
 	}
 	for _, p := range r.Problems() {
-		if empty := p.Code == "empty"; empty { // a file of comments only says nothing
-			continue
+		if p.Code != "empty" { // a file of comments only says nothing
+			l.errs = append(l.errs, problemError(p))
 		}
-		l.errs = append(l.errs, problemError(p))
 	}
 }
 
@@ -149,33 +149,20 @@ func (l *loader) placed(k key, n *source.Node) {
 	}
 }
 
+var referenceForm = regexp.MustCompile(`\$?\$\{[^}]*(\}|$)`)
+
 // expand replaces ${env:NAME} and ${file:PATH} in a text of the file; $${ stands for ${.
 func (l *loader) expand(r *source.Reader, n *source.Node, text string) string {
-	var out strings.Builder
-	for {
-		before, after, ok := strings.Cut(text, "${")
-		if !ok {
-			out.WriteString(text)
-			return out.String()
+	return referenceForm.ReplaceAllStringFunc(text, func(form string) string {
+		if strings.HasPrefix(form, "$$") {
+			return form[1:]
 		}
-		if strings.HasSuffix(before, "$") {
-			out.WriteString(before + "{")
-			text = after
-			continue
-		}
-		out.WriteString(before)
-		ref, rest, closed := strings.Cut(after, "}")
-		if !closed {
-			r.Fail(n, "reference", "${ without }; write $${ for the characters themselves")
-			return out.String()
-		}
-		value, err := l.reference(ref)
+		value, err := l.reference(strings.TrimSuffix(form[2:], "}"))
 		if err != nil {
 			r.Fail(n, "reference", "%v", err)
 		}
-		out.WriteString(value)
-		text = rest
-	}
+		return value
+	})
 }
 
 // reference is the value of env:NAME or file:PATH. Errors name the reference, never the value.

@@ -30,8 +30,6 @@ var properties = []property{
 	{name: "sasl.jaas.config", secret: true, text: "user name and password as the Java client has them"},
 	{name: "ssl.ca.location", alias: "ssl.truststore.location", text: "PEM file of the authorities to trust; default: those of the system"},
 	{name: "ssl.ca.pem", alias: "ssl.truststore.certificates", text: "the same as text"},
-	{name: "ssl.truststore.type", values: []string{"PEM"}, text: "only PEM can be read"},
-	{name: "ssl.keystore.type", values: []string{"PEM"}, text: "only PEM can be read"},
 	{name: "ssl.certificate.location", alias: "ssl.keystore.location", text: "PEM file of the client's certificate; its key too, where ssl.key.location is not set"},
 	{name: "ssl.certificate.pem", alias: "ssl.keystore.certificate.chain", text: "the same as text"},
 	{name: "ssl.key.location", text: "PEM file of the client's key, not encrypted"},
@@ -64,6 +62,9 @@ var moved = map[string]string{
 	"bootstrap.servers": "kafka.brokers", "metadata.broker.list": "kafka.brokers", "group.id": "group",
 	"group.instance.id": "instance", "auto.offset.reset": "input.start",
 }
+
+// resets are the values of auto.offset.reset.
+var resets = map[string]string{"smallest": "earliest", "beginning": "earliest", "largest": "latest", "end": "latest"}
 
 // findProperty finds a property by either of its names.
 func findProperty(name string) (property, bool) {
@@ -102,11 +103,8 @@ func (l *loader) moveProperties() {
 		path, origin := moved[name], l.Origins[propertiesPath+"."+name]
 		delete(l.Kafka.Properties, name)
 		delete(l.Origins, propertiesPath+"."+name)
-		if value == "earliest" || value == "smallest" || value == "beginning" {
-			value = "earliest"
-		}
-		if value == "largest" || value == "end" {
-			value = "latest"
+		if word, known := resets[value]; known {
+			value = word
 		}
 		if l.Origins[path] == "default" {
 			l.assign(path, value, origin)

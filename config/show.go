@@ -22,14 +22,10 @@ func (l *Loaded) Show(w io.Writer, origin bool) error {
 	for _, k := range keys(&l.Config) {
 		names := strings.Split(k.path, ".")
 		parent, name := strings.Join(names[:len(names)-1], "."), names[len(names)-1]
-		if parent != section {
-			for i := range names[:len(names)-1] {
-				if path := strings.Join(names[:i+1], "."); section != path && !strings.HasPrefix(section, path+".") {
-					fmt.Fprintf(&out, "%s%s:\n", strings.Repeat("  ", i), names[i])
-				}
-			}
-			section = parent
+		if parent != section && parent != "" && !strings.HasPrefix(section, parent+".") {
+			fmt.Fprintf(&out, "%s%s:\n", strings.Repeat("  ", len(names)-2), names[len(names)-2])
 		}
+		section = parent
 		indent := strings.Repeat("  ", len(names)-1)
 		set, isMap := k.value.Interface().(map[string]string)
 		if !isMap || len(set) == 0 {

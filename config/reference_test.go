@@ -1,0 +1,65 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"vigil/config"
+)
+
+func TestReferenceIsUpToDate(t *testing.T) {
+	const path = "../docs/configuration.md"
+	if *update {
+		if err := os.WriteFile(path, config.Reference(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(config.Reference())); diff != "" {
+		t.Errorf("%s is out of date, run go test ./config -update: %s", path, diff)
+	}
+	if strings.Contains(string(want), "|  |\n") {
+		t.Error("a key has no description")
+	}
+}
+
+func TestSchema(t *testing.T) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(config.Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("config.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, ok := range map[string]bool{
+		`{}`: true,
+		`{"kafka":{"brokers":"embedded","properties":{"acks":"all","session.timeout.ms":9000}},"input":null}`: true,
+		`{"processor":{"commit_interval":"250ms","workers":2,"clock_grace":0}}`:                                true,
+		`{"processor":{"commit_interval":"soon"}}`:                                                             false,
+		`{"prozessor":{}}`:                         false,
+		`{"kafka":{"properties":{"acksx":"all"}}}`: false,
+		`{"log":{"level":"loud"}}`:                 false,
+	} {
+		var v any
+		if err := json.Unmarshal([]byte(text), &v); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(v); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
