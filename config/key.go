@@ -187,19 +187,16 @@ func parseDuration(text string) (sum time.Duration, err error) {
 	return sum, nil
 }
 
+// formatDuration writes what parseDuration reads.
 func formatDuration(d time.Duration) string {
-	if d <= 0 || d%time.Millisecond != 0 {
-		if d == 0 {
-			return "0s"
-		}
-		return d.String()
-	}
-	var b strings.Builder
-	for _, u := range units[1:] { // weeks read worse than days
-		if n := d / u.size; n > 0 {
-			fmt.Fprintf(&b, "%d%s", n, u.name)
-			d %= u.size
+	text := d.String()
+	for _, end := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, end) {
+			text = text[:len(text)-2]
 		}
 	}
-	return b.String()
+	if strings.Contains(text, ".") {
+		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+	}
+	return text
 }

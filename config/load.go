@@ -43,7 +43,9 @@ func Load(path string, env []string, flags map[string]string) (Loaded, error) {
 		l.Instance, l.Origins["instance"] = hostName(), "the host name"
 	}
 	if len(l.errs) == 0 { // of values that could not be read, no rule can be asked
-		l.validate()
+		v := validation{c: &l.Config, origins: l.Origins}
+		v.all()
+		l.errs = v.errs
 	}
 	if err := errors.Join(l.errs...); err != nil {
 		return Loaded{}, err
@@ -199,12 +201,16 @@ func (l *loader) assign(path, text, origin string) {
 		return
 	}
 	k, ok := l.find(path)
-	if !ok && knownProperty(path) {
+	if !ok && slices.Contains(propertyNames(), path) {
 		l.property(path, text, origin)
 		return
 	}
 	if !ok {
-		l.failf("%s: unknown key%s", origin, didYouMean(path, l.paths()))
+		var paths []string
+		for _, k := range l.keys {
+			paths = append(paths, k.path)
+		}
+		l.failf("%s: unknown key%s", origin, didYouMean(path, paths))
 		return
 	}
 	if err := k.setText(text); err != nil {
@@ -224,14 +230,6 @@ func (l *loader) property(name, text, origin string) {
 	k, _ := l.find(propertiesPath)
 	k.setMember(name, text)
 	l.Origins[propertiesPath+"."+name] = origin
-}
-
-func (l *loader) paths() []string {
-	var paths []string
-	for _, k := range l.keys {
-		paths = append(paths, k.path)
-	}
-	return paths
 }
 
 func didYouMean(name string, names []string) string {

@@ -192,7 +192,7 @@ func TestShow(t *testing.T) {
 	if strings.Contains(plain.String(), "pw") || !strings.Contains(plain.String(), "sasl.password: \"********\"") {
 		t.Error(plain.String())
 	}
-	if want := "  brokers: \"a:1\"                                # vigil.yaml:2:19\n"; !strings.Contains(origin.String(), want) {
+	if want := "  brokers: \"a:1\"                                 # vigil.yaml:2:18\n"; !strings.Contains(origin.String(), want) {
 		t.Error(origin.String())
 	}
 	again, err := load(t, plain.String(), nil, nil)
@@ -221,4 +221,17 @@ func FuzzLoad(f *testing.F) {
 		}
 		_ = err // any text either loads or is refused
 	})
+}
+
+func TestDurationsReadAsTheyAreWritten(t *testing.T) {
+	for _, text := range []string{"0s", "100ms", "1500ms", "2s", "1m", "1m30s", "2h", "24h", "1h30m", "1h0m5s", "9600h"} {
+		l, err := load(t, "processor: {max_event_age: "+text+"}", nil, nil)
+		var shown strings.Builder
+		if err == nil {
+			err = l.Show(&shown, false)
+		}
+		if err != nil || !strings.Contains(shown.String(), "max_event_age: "+text+"\n") {
+			t.Errorf("%s: %v\n%s", text, err, shown.String())
+		}
+	}
 }

@@ -27,7 +27,6 @@ var properties = []property{
 	{name: "sasl.mechanism", alias: "sasl.mechanisms", values: []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}, text: "how to log in"},
 	{name: "sasl.username", text: "who logs in"},
 	{name: "sasl.password", secret: true, text: "with which password; better as `${file:/run/secrets/...}`"},
-	{name: "sasl.jaas.config", secret: true, text: "user name and password as the Java client has them"},
 	{name: "ssl.ca.location", alias: "ssl.truststore.location", text: "PEM file of the authorities to trust; default: those of the system"},
 	{name: "ssl.ca.pem", alias: "ssl.truststore.certificates", text: "the same as text"},
 	{name: "ssl.certificate.location", alias: "ssl.keystore.location", text: "PEM file of the client's certificate; its key too, where ssl.key.location is not set"},
@@ -76,11 +75,6 @@ func findProperty(name string) (property, bool) {
 	return property{}, false
 }
 
-func knownProperty(name string) bool {
-	_, ok := findProperty(name)
-	return ok || moved[name] != ""
-}
-
 func propertyNames() []string {
 	names := slices.Collect(maps.Keys(moved))
 	for _, p := range properties {
@@ -122,15 +116,10 @@ func (v *validation) validateProperties(set map[string]string) {
 			continue
 		}
 		value := set[name]
-		if _, twice := set[p.name]; twice && name == p.alias {
+		switch _, twice := set[p.name]; {
+		case twice && name == p.alias:
 			v.failf(path, "is the same as %s, which is set too", p.name)
-			continue
-		}
-		switch {
-		case p.values != nil && !slices.Contains(p.values, value):
-			if i := slices.IndexFunc(p.values, func(w string) bool { return strings.EqualFold(w, value) }); i >= 0 {
-				continue
-			}
+		case p.values != nil && !slices.Contains(p.values, Property(set, p.name)):
 			v.failf(path, "must be one of %s, got %q", strings.Join(p.values, ", "), value)
 		case p.number:
 			if n, err := strconv.Atoi(value); err != nil || n < 0 {
@@ -144,17 +133,13 @@ func (v *validation) validateProperties(set map[string]string) {
 func (v *validation) validateLogin(set map[string]string) {
 	protocol, mechanism := strings.ToUpper(Property(set, "security.protocol")), Property(set, "sasl.mechanism")
 	sasl := strings.HasPrefix(protocol, "SASL")
-	named := Property(set, "sasl.username") != "" || Property(set, "sasl.jaas.config") != ""
 	switch {
 	case sasl && mechanism == "":
 		v.failf(propertiesPath+".sasl.mechanism", "is needed with security.protocol %s", protocol)
-	case sasl && !named:
+	case sasl && Property(set, "sasl.username") == "":
 		v.failf(propertiesPath+".sasl.username", "is needed with security.protocol %s", protocol)
 	case !sasl && mechanism != "":
 		v.failf(propertiesPath+".security.protocol", "must be SASL_SSL or SASL_PLAINTEXT where sasl.mechanism is set")
-	}
-	if p, s, w := Property(set, "sasl.jaas.config"), Property(set, "sasl.username"), Property(set, "sasl.password"); p != "" && (s != "" || w != "") {
-		v.failf(propertiesPath+".sasl.jaas.config", "and sasl.username, sasl.password exclude each other")
 	}
 }
 

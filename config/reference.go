@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -44,7 +45,8 @@ func (k key) schema() map[string]any {
 	case map[string]string:
 		members := map[string]any{}
 		for _, name := range propertyNames() {
-			members[name] = propertySchema(name)
+			p, _ := findProperty(name)
+			members[name] = map[string]any{"type": []string{"string", "number", "boolean"}, "description": cmp.Or(p.text, moved[name])}
 		}
 		s["type"], s["additionalProperties"], s["properties"] = []string{"object", "null"}, false, members
 	case []string:
@@ -60,16 +62,6 @@ func (k key) schema() map[string]any {
 		if k.oneOf != nil {
 			s["enum"] = k.oneOf
 		}
-	}
-	return s
-}
-
-func propertySchema(name string) map[string]any {
-	s := map[string]any{"type": []string{"string", "number", "boolean"}}
-	if p, ok := findProperty(name); ok {
-		s["description"] = p.text
-	} else {
-		s["description"] = "the same as " + moved[name]
 	}
 	return s
 }

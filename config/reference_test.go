@@ -48,8 +48,8 @@ func TestSchema(t *testing.T) {
 	for text, ok := range map[string]bool{
 		`{}`: true,
 		`{"kafka":{"brokers":"embedded","properties":{"acks":"all","session.timeout.ms":9000}},"input":null}`: true,
-		`{"processor":{"commit_interval":"250ms","workers":2,"clock_grace":0}}`:                                true,
-		`{"processor":{"commit_interval":"soon"}}`:                                                             false,
+		`{"processor":{"commit_interval":"250ms","workers":2,"clock_grace":0}}`:                               true,
+		`{"processor":{"commit_interval":"soon"}}`:                                                            false,
 		`{"prozessor":{}}`:                         false,
 		`{"kafka":{"properties":{"acksx":"all"}}}`: false,
 		`{"log":{"level":"loud"}}`:                 false,

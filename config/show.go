@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // masked stands for a secret.
@@ -66,12 +65,10 @@ func (k key) yaml() string {
 		return "[" + strings.Join(words, ", ") + "]"
 	case map[string]string:
 		return "{}"
-	case int:
-		return strconv.Itoa(v)
-	case time.Duration:
-		return formatDuration(v)
+	case string:
+		return quoted(v)
 	default:
-		return quoted(k.text())
+		return k.text()
 	}
 }
 

@@ -19,24 +19,15 @@ func (c *Config) Validate() error {
 
 // validation collects what is wrong.
 type validation struct {
-	c      *Config
-	origin func(path string) string // nil: unknown
-	errs   []error
-}
-
-// validate adds the origins to the errors.
-func (l *loader) validate() {
-	v := validation{c: &l.Config, origin: func(path string) string { return l.Origins[path] }}
-	v.all()
-	l.errs = append(l.errs, v.errs...)
+	c       *Config
+	origins map[string]string // nil: unknown
+	errs    []error
 }
 
 func (v *validation) failf(path, format string, args ...any) {
 	place := ""
-	if v.origin != nil {
-		if o := v.origin(path); o != "" && o != "default" {
-			place = o + ": "
-		}
+	if o := v.origins[path]; o != "" && o != "default" {
+		place = o + ": "
 	}
 	v.errs = append(v.errs, fmt.Errorf("%s%s: %s", place, path, fmt.Sprintf(format, args...)))
 }
