@@ -23,6 +23,7 @@ import (
 
 	"vigil/config"
 	"vigil/sink"
+	"vigil/sink/egress"
 	"vigil/webhook"
 )
 
@@ -74,7 +75,8 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 		b := &bench{t: t, cluster: cluster, opts: opts, client: client}
 		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(200), nil }
 		b.cfg = sink.Config{
-			Client: opts, Topics: topics, Group: "vigil.sink", Version: "test", RoundTripper: b,
+			Client: opts, Topics: topics, Group: "vigil.sink",
+			Policy:    egress.Policy{Version: "test", RoundTripper: b},
 			Endpoints: []config.Endpoint{{Name: "shop", URL: "https://shop.example.com/hooks", Retries: 2}},
 		}
 		f(t, b)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"vigil/sink/core"
+	"vigil/sink/egress"
 	"vigil/webhook"
 )
 
@@ -13,9 +15,6 @@ const (
 	maxPoll = 256                    // records a poll brings
 	pause   = 500 * time.Millisecond // after a poll that brought only errors
 )
-
-// recordView is a record as it was read: dead letters carry it untouched.
-type recordView = *kgo.Record
 
 // leave asks the dispatcher to let go of partitions; idle is closed when nothing of theirs is in flight.
 type leave struct {
@@ -66,7 +65,7 @@ func (s *Sink) take(fetches kgo.Fetches) []*parcel {
 		}
 		for _, r := range tp.Records {
 			if r.Attrs.IsControl() {
-				part.passed(r.Offset, r.LeaderEpoch)
+				part.Passed(r.Offset, r.LeaderEpoch)
 				s.noteChange()
 				continue
 			}
@@ -85,16 +84,16 @@ func (s *Sink) open(part *partition, r *kgo.Record) *parcel {
 	if err == nil && !d.DecidedAt.IsZero() {
 		since = d.DecidedAt
 	}
-	seq, fresh := part.fetched(r.Offset, r.LeaderEpoch, since)
+	seq, fresh := part.Fetched(r.Offset, r.LeaderEpoch, since)
 	if !fresh {
 		s.noteChange()
 		return nil
 	}
-	p := &parcel{d: d, bad: err, record: r, part: part, seq: seq, again: part.tier != tierFirst}
+	p := &parcel{d: d, bad: err, record: r, part: part, seq: seq}
 	if d == nil {
 		return p
 	}
-	p.lane = laneKey(d)
+	p.lane = egress.Key(d)
 	return p
 }
 
@@ -140,7 +139,7 @@ func (s *Sink) assigned(ctx context.Context, client *kgo.Client, added map[strin
 			s.parts[topic] = map[int32]*partition{}
 		}
 		for _, id := range ids {
-			s.parts[topic][id] = newPartition(topic, id, s.tierOf(topic, id))
+			s.parts[topic][id] = &partition{topic: topic, id: id, tier: s.tierOf(topic, id)}
 		}
 	}
 	s.mu.Unlock()
@@ -148,19 +147,19 @@ func (s *Sink) assigned(ctx context.Context, client *kgo.Client, added map[strin
 }
 
 // tierOf is the tier of a partition.
-func (s *Sink) tierOf(topic string, id int32) tier {
+func (s *Sink) tierOf(topic string, id int32) core.Tier {
 	switch topic {
 	case s.cfg.Topics.Webhooks:
-		return tierFirst
+		return core.TierFirst
 	case s.cfg.Topics.Retry1:
-		return tierRetry1
+		return core.TierRetry1
 	case s.cfg.Topics.Retry2:
-		return tierRetry2
+		return core.TierRetry2
 	}
 	if id < s.parked/2 {
-		return tierShort
+		return core.TierShort
 	}
-	return tierLong
+	return core.TierLong
 }
 
 // revoked lets partitions go in order: nothing new, a while for what is in flight, the outcomes, the offsets.

@@ -2,11 +2,12 @@ package sink
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"vigil/sink/core"
+	"vigil/sink/egress"
 	"vigil/webhook"
 )
 
@@ -31,14 +32,14 @@ func newMetrics(registry prometheus.Registerer, s *Sink) (*metrics, error) {
 	}
 	var all []prometheus.Collector
 	m.attempts, all = counters(all, "vigil_sink_attempts_total", "Attempts by class of answer or error.", "class",
-		slices.Concat([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, failureCodes(), []string{codeURL, codeHeader, codeBlocked}))
+		append([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, egress.Codes()...))
 	m.outcomes, all = counters(all, "vigil_sink_outcomes_total", "What became of deliveries, attempt by attempt.", "outcome",
 		[]webhook.Outcome{webhook.Delivered, webhook.Retry, webhook.Dead, webhook.Parked, webhook.Expired, webhook.Cancelled})
-	m.deaths, all = counters(all, "vigil_sink_dead_letters_total", "Dead letters by reason.", "reason", deadCodes())
+	m.deaths, all = counters(all, "vigil_sink_dead_letters_total", "Dead letters by reason.", "reason", core.DeadCodes())
 	m.parks, all = counters(all, "vigil_sink_parked_total", "Deliveries parked, by reason.", "reason",
-		[]string{"paused", "held", "slow", "not_due", "infra"})
+		core.ParkCodes())
 	all = append(all, m.inFlight, m.latency)
-	for t := range tierCount {
+	for t := range core.TierCount {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "vigil_sink_oldest_unfinished_seconds", Help: "Age, since its decision, of the oldest delivery that is read but not finished.",
 			ConstLabels: prometheus.Labels{"tier": t.String()},
@@ -64,18 +65,18 @@ func counters[L ~string](all []prometheus.Collector, name, help, label string, v
 	return children, append(all, vec)
 }
 
-func (m *metrics) attempted(a *answer) {
-	m.latency.Observe(a.latency.Seconds())
-	m.attempts[label(a)].Inc()
+func (m *metrics) attempted(a *core.Answer) {
+	m.latency.Observe(a.Latency.Seconds())
+	m.attempts[core.Label(a)].Inc()
 }
 
-func (m *metrics) settled(f fate) {
-	m.outcomes[f.outcome].Inc()
-	switch f.outcome {
+func (m *metrics) settled(f core.Fate) {
+	m.outcomes[f.Outcome].Inc()
+	switch f.Outcome {
 	case webhook.Parked:
-		m.parks[f.code].Inc()
+		m.parks[f.Code].Inc()
 	case webhook.Dead, webhook.Expired, webhook.Cancelled:
-		m.deaths[f.code].Inc()
+		m.deaths[f.Code].Inc()
 	}
 }
 
@@ -85,11 +86,11 @@ func (m *metrics) dead(code string) {
 }
 
 // oldestAge is the age in seconds of the oldest unfinished delivery in a tier; 0 where there is none.
-func (s *Sink) oldestAge(t tier) float64 {
+func (s *Sink) oldestAge(t core.Tier) float64 {
 	oldest := time.Now().UnixMilli()
 	now := oldest
 	for _, p := range s.owned(nil) {
-		if since, any := p.oldest(); any && p.tier == t {
+		if since, any := p.Oldest(); any && p.tier == t {
 			oldest = min(oldest, since)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"vigil/sink/core"
 	"vigil/webhook"
 )
 
@@ -42,29 +43,29 @@ type outcome struct {
 }
 
 // settle writes a fate: the attempt first, then what carries the delivery on.
-func (o *outbox) settle(p *parcel, f fate) {
+func (o *outbox) settle(p *parcel, f core.Fate) {
 	now := time.Now()
 	o.sink.metrics.settled(f)
 	o.log(p, f)
 	records := make([]*kgo.Record, 0, 2)
-	if f.outcome != webhook.Parked || p.part.tier < tierShort { // going round in the parking is no news
+	if f.Outcome != webhook.Parked || p.part.tier < core.TierShort { // going round in the parking is no news
 		records = append(records, o.attempt(p, f, now))
 	}
-	switch f.outcome {
+	switch f.Outcome {
 	case webhook.Retry, webhook.Parked:
 		records = append(records, o.carry(p, f))
 	case webhook.Delivered:
 	default:
-		records = append(records, o.dead(p, f.code, f.reason))
+		records = append(records, o.dead(p, f.Code, f.Reason))
 	}
 	o.write(p, records)
 }
 
 // poison writes what is no delivery at all.
 func (o *outbox) poison(p *parcel) {
-	o.sink.metrics.dead(codePoison)
-	o.where(o.sink.log.Warn(), p.record).Str("outcome", string(webhook.Dead)).Str("reason", codePoison).Err(p.bad).Msg("delivery")
-	o.write(p, []*kgo.Record{o.dead(p, codePoison, cut(p.bad.Error(), webhook.MaxReasonBytes))})
+	o.sink.metrics.dead(core.CodePoison)
+	o.where(o.sink.log.Warn(), p.record).Str("outcome", string(webhook.Dead)).Str("reason", core.CodePoison).Err(p.bad).Msg("delivery")
+	o.write(p, []*kgo.Record{o.dead(p, core.CodePoison, core.Cut(p.bad.Error(), webhook.MaxReasonBytes))})
 }
 
 func (o *outbox) write(p *parcel, records []*kgo.Record) {
@@ -80,7 +81,7 @@ func (o *outbox) acked(out *outcome, r *kgo.Record, err error) {
 	switch {
 	case err == nil:
 		if out.left.Add(-1) == 0 && !out.failed.Load() {
-			out.parcel.part.finish(out.parcel.seq)
+			out.parcel.part.Finish(out.parcel.seq)
 			o.sink.noteChange()
 		}
 	case o.ctx.Err() != nil || errors.Is(err, kgo.ErrClientClosed): // we stop: the offset stays open
@@ -99,10 +100,10 @@ func (o *outbox) acked(out *outcome, r *kgo.Record, err error) {
 func (o *outbox) tooLarge(p *parcel, r *kgo.Record) {
 	why := strconv.Itoa(len(r.Value)) + " bytes are more than " + r.Topic + " takes"
 	if r.Topic != o.sink.cfg.Topics.DeadLetters {
-		o.settle(p, fate{outcome: webhook.Dead, code: codeTooLarge, reason: why, attempts: p.d.Attempt - 1})
+		o.settle(p, core.Fate{Outcome: webhook.Dead, Code: core.CodeTooLarge, Reason: why, Attempts: p.d.Attempt - 1})
 		return
 	}
-	short := o.dead(p, codeTooLarge, why+"; the value is still at the topic, partition and offset named here")
+	short := o.dead(p, core.CodeTooLarge, why+"; the value is still at the topic, partition and offset named here")
 	if r.Value == nil {
 		o.fail(fmt.Errorf("write to %s: %w", r.Topic, kerr.MessageTooLarge))
 		return
@@ -112,36 +113,36 @@ func (o *outbox) tooLarge(p *parcel, r *kgo.Record) {
 }
 
 // attempt is the line of the delivery log.
-func (o *outbox) attempt(p *parcel, f fate, now time.Time) *kgo.Record {
+func (o *outbox) attempt(p *parcel, f core.Fate, now time.Time) *kgo.Record {
 	d := p.d
 	a := webhook.Attempt{
-		V: webhook.Version, FireID: d.FireID, Campaign: d.Campaign, User: d.User, Endpoint: p.lane, Attempt: f.attempts,
-		Outcome: f.outcome, Reason: f.reason, At: now, NextAt: f.next, Origin: origin(p.record),
+		V: webhook.Version, FireID: d.FireID, Campaign: d.Campaign, User: d.User, Endpoint: p.lane, Attempt: f.Attempts,
+		Outcome: f.Outcome, Reason: f.Reason, At: now, NextAt: f.Next, Origin: origin(p.record),
 	}
-	if f.answer != nil {
-		a.Status, a.LatencyMS, a.Remote = f.answer.status, f.answer.latency.Milliseconds(), f.answer.remote
-		a.At, a.Response = now.Add(-f.answer.latency), f.answer.body
+	if f.Answer != nil {
+		a.Status, a.LatencyMS, a.Remote = f.Answer.Status, f.Answer.Latency.Milliseconds(), f.Answer.Remote
+		a.At, a.Response = now.Add(-f.Answer.Latency), f.Answer.Body
 	}
 	return &kgo.Record{Topic: o.sink.cfg.Topics.Attempts, Key: []byte(d.FireID), Value: a.Encode()}
 }
 
 // carry is the delivery on its way to a retry or parked topic.
-func (o *outbox) carry(p *parcel, f fate) *kgo.Record {
+func (o *outbox) carry(p *parcel, f core.Fate) *kgo.Record {
 	d := *p.d
-	d.Attempt, d.NotBefore = f.attempts+1, f.next
+	d.Attempt, d.NotBefore = f.Attempts+1, f.Next
 	t, half := o.sink.cfg.Topics, o.sink.parked/2
 	r := &kgo.Record{Key: p.record.Key, Value: d.Encode(), Headers: p.record.Headers, Partition: p.part.id}
-	switch f.to {
-	case tierRetry1:
+	switch f.To {
+	case core.TierRetry1:
 		r.Topic = t.Retry1
-	case tierRetry2:
+	case core.TierRetry2:
 		r.Topic = t.Retry2
 	default:
 		r.Topic = t.Parked
 		if half > 0 {
 			r.Partition %= half
 		}
-		if f.to == tierLong {
+		if f.To == core.TierLong {
 			r.Partition += half
 		}
 	}
@@ -169,7 +170,7 @@ func (o *outbox) dead(p *parcel, code, reason string) *kgo.Record {
 }
 
 // origin says whether a person or a replay wrote the record.
-func origin(r recordView) string {
+func origin(r *kgo.Record) string {
 	for _, h := range r.Headers {
 		if v := string(h.Value); h.Key == webhook.HeaderOrigin && (v == webhook.OriginManual || v == webhook.OriginReplay) {
 			return v
@@ -179,9 +180,9 @@ func origin(r recordView) string {
 }
 
 // log is the one line for a fate.
-func (o *outbox) log(p *parcel, f fate) {
+func (o *outbox) log(p *parcel, f core.Fate) {
 	level := zerolog.InfoLevel
-	if f.outcome == webhook.Dead {
+	if f.Outcome == webhook.Dead {
 		level = zerolog.WarnLevel
 	}
 	e := o.sink.log.WithLevel(level)
@@ -189,23 +190,23 @@ func (o *outbox) log(p *parcel, f fate) {
 		return
 	}
 	e = o.where(e, p.record).Str("campaign", p.d.Campaign).Str("user", p.d.User).Str("fire_id", p.d.FireID).
-		Str("endpoint", p.lane).Int("attempt", f.attempts).Str("outcome", string(f.outcome))
-	if f.code != "" {
-		e = e.Str("code", f.code)
+		Str("endpoint", p.lane).Int("attempt", f.Attempts).Str("outcome", string(f.Outcome))
+	if f.Code != "" {
+		e = e.Str("code", f.Code)
 	}
-	if f.reason != "" {
-		e = e.Str("reason", f.reason)
+	if f.Reason != "" {
+		e = e.Str("reason", f.Reason)
 	}
-	if f.answer != nil {
-		e = e.Dur("latency", f.answer.latency)
-		if f.answer.err != nil {
-			e = e.Str("error", cut(f.answer.err.Error(), 512))
+	if f.Answer != nil {
+		e = e.Dur("latency", f.Answer.Latency)
+		if f.Answer.Err != nil {
+			e = e.Str("error", core.Cut(f.Answer.Err.Error(), 512))
 		}
 	}
 	e.Msg("delivery")
 }
 
-func (o *outbox) where(e *zerolog.Event, r recordView) *zerolog.Event {
+func (o *outbox) where(e *zerolog.Event, r *kgo.Record) *zerolog.Event {
 	return e.Str("topic", r.Topic).Int32("partition", r.Partition).Int64("offset", r.Offset)
 }
 

@@ -10,9 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/http"
-	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/config"
+	"vigil/sink/egress"
 )
 
 const (
@@ -44,33 +42,18 @@ func TopicsOf(prefix string) Topics {
 	return Topics{w, w + ".retry-1", w + ".retry-2", w + ".parked", prefix + ".attempts", "dlq." + w}
 }
 
-// LookupIP resolves a name, as net.Resolver.LookupNetIP does.
-type LookupIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
-
 // Config says what a sink reads, where it may send, and how much at a time. Group and Topics must be set.
 type Config struct {
 	Client   []kgo.Opt // how to reach the brokers
 	Topics   Topics
 	Group    string
 	Instance string // static member id; empty: a dynamic member, which leaves the group when it stops
-	Version  string // for the user-agent
 
-	MaxInFlight    int // attempts at a time; 0: 256
-	Endpoints      []config.Endpoint
-	DefaultSecrets []string                         // for inline URLs; env:NAME or file:PATH
-	LookupEnv      func(name string) (string, bool) // resolves env:NAME; nil: there is no environment
-
-	AllowPrivate  bool           // development: every URL may reach loopback and private ranges
-	AllowHTTP     bool           // development: every URL may be http://
-	AllowPorts    []uint16       // ports for inline URLs besides 80, 443, 8080 and 8443
-	Deny          []netip.Prefix // refused besides the special-purpose ranges: pods, services, brokers
-	KeepResponses bool           // the first 4 KiB of an answer go into vigil.attempts, where printable
+	egress.Policy // MaxInFlight is the hard limit of attempts at a time; 0: 256
+	Endpoints     []config.Endpoint
 
 	// CampaignStatus tells paused, stopped or deleted for a campaign; anything else, and a nil func, means active.
 	CampaignStatus func(id string) string
-
-	RoundTripper http.RoundTripper // instead of the network, in tests
-	LookupIP     LookupIP          // instead of the system's resolver
 }
 
 // Deps are what a sink shares with its process.
@@ -86,11 +69,11 @@ type Sink struct {
 	log     zerolog.Logger
 	rand    *rand.Rand
 	metrics *metrics
-	sender  *sender
+	sender  *egress.Sender
 	client  *kgo.Client
 	out     *outbox
 
-	endpoints atomic.Pointer[endpoints]
+	endpoints atomic.Pointer[egress.Endpoints]
 	batches   chan []*parcel
 	leaves    chan *leave
 	changed   chan struct{} // something is to be committed; holds 1
@@ -113,9 +96,6 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	if cfg.MaxInFlight <= 0 {
 		cfg.MaxInFlight = defaultMaxFlight
 	}
-	if cfg.LookupIP == nil {
-		cfg.LookupIP = net.DefaultResolver.LookupNetIP
-	}
 	if deps.Rand == nil {
 		deps.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
@@ -131,13 +111,13 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	if err := s.SetEndpoints(cfg.Endpoints); err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
 	}
-	s.sender = newSender(&s.cfg)
+	s.sender = egress.NewSender(&s.cfg.Policy)
 	return s, nil
 }
 
 // SetEndpoints replaces all endpoints: what is queued goes to the new ones. On an error nothing changes.
 func (s *Sink) SetEndpoints(list []config.Endpoint) error {
-	set, err := newEndpoints(&s.cfg, list)
+	set, err := egress.NewEndpoints(&s.cfg.Policy, list)
 	if err != nil {
 		return err
 	}
@@ -201,7 +181,7 @@ func (s *Sink) run(parent context.Context) error {
 		s.log.Warn().Err(err).Msg("outcomes not written in time: their deliveries are sent again")
 	}
 	s.commit(flush, s.owned(nil))
-	s.sender.close()
+	s.sender.Close()
 	if parent.Err() != nil {
 		return nil
 	}

@@ -1,27 +1,21 @@
-package sink
+package egress
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"vigil/sink/core"
 )
 
-const (
-	dialTimeout   = 2 * time.Second // names and connection together
-	tlsTimeout    = 2 * time.Second
-	maxHeaderRead = 32 << 10 // bytes of an answer's headers
-	idleTimeout   = 30 * time.Second
-	maxIdle       = 4096
-)
+const dialTimeout = 2 * time.Second // names and connection together
 
 // refused4 is every part of IPv4 that is not the public internet (IANA special-purpose registry), and one address that
 // is: 168.63.129.16 is the wire server of a cloud.
@@ -72,7 +66,7 @@ func (e *blockedError) Error() string { return "blocked by egress policy (" + e.
 type guard struct {
 	allowPrivate bool
 	denied       []netip.Prefix // the operator's own
-	lookup       LookupIP
+	lookup       LookupIP       // used by dial
 }
 
 // address judges one address and port.
@@ -113,7 +107,7 @@ func (g guard) host(host string, port uint16) error {
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, c := range []byte(name) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
-			return &buildError{codeURL, "host has a character that names do not have"}
+			return &buildError{core.CodeURL, "host has a character that names do not have"}
 		}
 	}
 	if last := name[strings.LastIndexByte(name, '.')+1:]; last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
@@ -173,38 +167,4 @@ func (g guard) connect(ctx context.Context, network string, addrs []netip.Addr, 
 		}
 	}
 	return nil, failed
-}
-
-// client is the pair of transports for one policy: connections are never shared between policies, for one that was
-// vetted under allow_private must not serve a URL without it.
-type client struct {
-	pooled http.RoundTripper
-	fresh  http.RoundTripper // opens a new connection each time: the free redial
-}
-
-// newClient makes the transports as delivery 6 wants them: no proxy from the environment, no redirects (transports
-// follow none), no cookies, no decompression, bounded headers, HTTP/1.1.
-func newClient(g guard, maxInFlight int) client {
-	t := &http.Transport{
-		DialContext:            g.dial,
-		TLSHandshakeTimeout:    tlsTimeout,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: maxHeaderRead,
-		MaxIdleConns:           maxIdle,
-		MaxIdleConnsPerHost:    maxInFlight,
-		IdleConnTimeout:        idleTimeout,
-		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
-	}
-	fresh := t.Clone()
-	fresh.MaxIdleConnsPerHost = -1
-	return client{pooled: t, fresh: fresh}
-}
-
-func (c client) close() {
-	for _, rt := range [...]http.RoundTripper{c.pooled, c.fresh} {
-		if t, ok := rt.(*http.Transport); ok {
-			t.CloseIdleConnections()
-		}
-	}
 }

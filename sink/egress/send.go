@@ -1,4 +1,4 @@
-package sink
+package egress
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"vigil/config"
+	"vigil/sink/core"
 	"vigil/webhook"
 )
 
@@ -25,39 +26,44 @@ const (
 	minRedial = time.Second // of the deadline that must be left for the free redial
 )
 
-// sender makes attempts. It is used by all workers at a time.
-type sender struct {
-	cfg    *Config
+// Sender makes attempts. It is used by all workers at a time.
+type Sender struct {
+	policy *Policy
 	public client
 	local  client // for allow_private
 	drains sync.Pool
 }
 
-func newSender(cfg *Config) *sender {
-	s := &sender{
-		cfg:    cfg,
-		public: newClient(guard{denied: cfg.Deny, lookup: cfg.LookupIP}, cfg.MaxInFlight),
-		local:  newClient(guard{denied: cfg.Deny, lookup: cfg.LookupIP, allowPrivate: true}, cfg.MaxInFlight),
+// NewSender makes a sender with its own pool of connections; Close gives them back.
+func NewSender(p *Policy) *Sender {
+	lookup := p.LookupIP
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupNetIP
 	}
-	if cfg.RoundTripper != nil {
-		override := client{pooled: cfg.RoundTripper, fresh: cfg.RoundTripper}
+	s := &Sender{
+		policy: p,
+		public: newClient(guard{denied: p.Deny, lookup: lookup}, p.MaxInFlight),
+		local:  newClient(guard{denied: p.Deny, lookup: lookup, allowPrivate: true}, p.MaxInFlight),
+	}
+	if p.RoundTripper != nil {
+		override := client{pooled: p.RoundTripper, fresh: p.RoundTripper}
 		s.public, s.local = override, override
 	}
 	s.drains.New = func() any { b := make([]byte, maxDrain); return &b }
 	return s
 }
 
-// send makes one attempt: everything within the endpoint's timeout. A connection from the pool that turns out to be
+// Send makes one attempt: everything within the endpoint's timeout. A connection from the pool that turns out to be
 // dead before the first byte of an answer is replaced once, at no cost for the delivery.
-func (s *sender) send(ctx context.Context, e *endpoint, d *webhook.Delivery) answer {
+func (s *Sender) Send(ctx context.Context, e *Endpoint, d *webhook.Delivery) core.Answer {
 	start := time.Now()
-	u, err := e.url(s.cfg, d)
+	u, err := e.url(s.policy, d)
 	if err != nil {
-		return answer{err: err}
+		return failed(err)
 	}
 	header, err := s.header(e, d, start)
 	if err != nil {
-		return answer{err: err}
+		return failed(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
@@ -83,9 +89,9 @@ func request(d *webhook.Delivery, u *url.URL, header http.Header) *http.Request 
 }
 
 // header builds the headers of interface 6: the endpoint's, the campaign's, then our own, which none can replace.
-func (s *sender) header(e *endpoint, d *webhook.Delivery, now time.Time) (http.Header, error) {
+func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.Header, error) {
 	h := make(http.Header, 8+len(d.Headers)+len(e.headers))
-	h["User-Agent"] = []string{"vigil/" + s.cfg.Version}
+	h["User-Agent"] = []string{"vigil/" + s.policy.Version}
 	if len(d.Body) > 0 {
 		h["Content-Type"] = []string{"application/json"}
 		if d.ContentType != "" {
@@ -94,7 +100,7 @@ func (s *sender) header(e *endpoint, d *webhook.Delivery, now time.Time) (http.H
 	}
 	for name, value := range d.Headers {
 		if why := config.HeaderProblem(name, value); why != "" {
-			return nil, &buildError{codeHeader, "header " + strconv.QuoteToASCII(name) + " " + why}
+			return nil, &buildError{core.CodeHeader, "header " + strconv.QuoteToASCII(name) + " " + why}
 		}
 		h.Set(name, value)
 	}
@@ -103,7 +109,7 @@ func (s *sender) header(e *endpoint, d *webhook.Delivery, now time.Time) (http.H
 	}
 	for _, own := range [...]string{d.ContentType, d.Campaign} {
 		if why := config.HeaderProblem("x", own); why != "" {
-			return nil, &buildError{codeHeader, "content_type or campaign " + why}
+			return nil, &buildError{core.CodeHeader, "content_type or campaign " + why}
 		}
 	}
 	unix := now.Unix()
@@ -121,17 +127,20 @@ func (s *sender) header(e *endpoint, d *webhook.Delivery, now time.Time) (http.H
 
 // exchange sends one request and reads a bounded answer. dead says that a pooled connection was closed before any byte
 // of the answer.
-func (s *sender) exchange(ctx context.Context, rt http.RoundTripper, req *http.Request, start time.Time) (a answer, dead bool) {
+func (s *Sender) exchange(ctx context.Context, rt http.RoundTripper, req *http.Request, start time.Time) (a core.Answer, dead bool) {
 	var t trace
 	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, t.hooks())))
-	a = answer{err: err, latency: time.Since(start), remote: t.remote}
+	if err != nil {
+		a = failed(err)
+	}
+	a.Latency, a.Remote = time.Since(start), t.remote
 	if err != nil {
 		return a, t.reused && !t.answered.Load() && !isTimeout(err) && ctx.Err() == nil
 	}
-	a.status = resp.StatusCode
-	a.retryAfter = resp.Header.Get("Retry-After")
+	a.Status = resp.StatusCode
+	a.RetryAfter = resp.Header.Get("Retry-After")
 	if resp.StatusCode >= 200 {
-		a.body = s.drain(resp.Body)
+		a.Body = s.drain(resp.Body)
 	}
 	resp.Body.Close() // below 200 unread: after 101 a read obeys no deadline
 	return a, false
@@ -139,7 +148,7 @@ func (s *sender) exchange(ctx context.Context, rt http.RoundTripper, req *http.R
 
 // drain reads the body up to a bound, so that the connection can be used again; whatever goes wrong there changes
 // nothing. It returns the first bytes where the operator wants them and they are printable.
-func (s *sender) drain(body io.Reader) string {
+func (s *Sender) drain(body io.Reader) string {
 	buf := s.drains.Get().(*[]byte)
 	defer s.drains.Put(buf)
 	n, err := io.ReadFull(body, *buf)
@@ -147,7 +156,7 @@ func (s *sender) drain(body io.Reader) string {
 		var one [1]byte
 		_, _ = body.Read(one[:])
 	}
-	if !s.cfg.KeepResponses {
+	if !s.policy.KeepResponses {
 		return ""
 	}
 	return printable((*buf)[:min(n, webhook.MaxResponseBytes)])
@@ -173,7 +182,7 @@ type trace struct {
 
 func (t *trace) hooks() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GotConn:              func(info httptrace.GotConnInfo) { t.reused, t.remote = info.Reused, remoteOf(info.Conn) },
+		GotConn:              func(got httptrace.GotConnInfo) { t.reused, t.remote = got.Reused, remoteOf(got.Conn) },
 		GotFirstResponseByte: func() { t.answered.Store(true) },
 	}
 }
@@ -185,7 +194,8 @@ func remoteOf(c net.Conn) string {
 	return c.RemoteAddr().String()
 }
 
-func (s *sender) close() {
+// Close gives idle connections back.
+func (s *Sender) Close() {
 	s.public.close()
 	s.local.close()
 }

@@ -1,0 +1,138 @@
+package sink
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/sink/core"
+	"vigil/webhook"
+)
+
+const pausedPark = time.Minute // how long a delivery of a paused campaign is parked
+
+// parcel is a delivery in hand: what was read, and where its offset is kept.
+type parcel struct {
+	d      *webhook.Delivery // nil: the record is no delivery
+	bad    error             // why d is nil
+	record *kgo.Record
+	part   *partition
+	seq    uint64
+	lane   string    // its endpoint's name, or scheme://host
+	due    time.Time // when it may be tried
+}
+
+// size is what a parcel counts for where memory is bounded.
+func (p *parcel) size() int64 { return int64(len(p.record.Value)) }
+
+// queue is where it waits: first attempts are not held up by what comes back.
+func (p *parcel) queue() core.Queue {
+	if p.part.tier == core.TierFirst {
+		return core.First
+	}
+	return core.Rest
+}
+
+func expired(p *parcel, now time.Time) bool { return p.d.ExpiresAt != nil && now.After(*p.d.ExpiresAt) }
+
+// arrive takes a record just read: its time of wait is settled here, with jitter.
+func (d *dispatcher) arrive(p *parcel, now time.Time) {
+	switch {
+	case p.part.leaving:
+		return
+	case p.d == nil:
+		d.s.out.poison(p)
+		return
+	case p.part.tier != core.TierFirst:
+		at, delay := core.Due(p.part.tier, p.record.Timestamp, p.d.NotBefore)
+		p.due = at.Add(core.Jitter(delay, d.s.rand.Float64()))
+		if e := p.d.ExpiresAt; e != nil && p.due.After(*e) && !at.After(*e) {
+			p.due = *e // jitter alone expires nothing
+		}
+	case p.d.NotBefore != nil:
+		p.due = *p.d.NotBefore
+	}
+	d.admit(p, now)
+}
+
+// admit is the row FETCHED of delivery 2.
+func (d *dispatcher) admit(p *parcel, now time.Time) {
+	switch {
+	case expired(p, now):
+		d.end(p, webhook.Expired, core.CodeExpired, "expires_at has passed")
+	case p.d.RenderError != "":
+		d.end(p, webhook.Dead, core.CodeRender, core.Cut(p.d.RenderError, webhook.MaxReasonBytes))
+	case now.Before(p.due):
+		d.wait(p, now)
+	default:
+		d.enter(p, now)
+	}
+}
+
+// wait keeps a delivery in memory until it is due, or parks it where its tier does not hold that long: nothing blocks
+// what is behind it for longer than its tier's delay.
+func (d *dispatcher) wait(p *parcel, now time.Time) {
+	if hold := p.part.tier.Hold(); p.due.Sub(now) > hold+hold/4 {
+		d.park(p, core.ParkNotDue, p.due, now)
+		return
+	}
+	d.waiting += p.size()
+	d.waits.Add(p.due, p)
+}
+
+// enter brings a delivery that is due into its lane.
+func (d *dispatcher) enter(p *parcel, now time.Time) {
+	switch d.s.campaignStatus(p.d.Campaign) {
+	case "stopped", "deleted":
+		d.end(p, webhook.Cancelled, core.CodeCancelled, "the campaign is stopped or gone")
+		return
+	case "paused":
+		d.park(p, core.ParkPaused, now.Add(pausedPark), now)
+		return
+	}
+	e := d.s.endpoints.Load().Find(p.d.Endpoint)
+	if e == nil {
+		d.end(p, webhook.Dead, core.CodeEndpoint, "no endpoint has this name")
+		return
+	}
+	l := d.lanes.Lane(p.lane, e.Limits(), now)
+	switch {
+	case l.Held().Sub(now) > core.SpillAfter:
+		d.park(p, core.ParkHeld, l.Held(), now)
+	case !l.Room():
+		d.park(p, core.ParkSlow, d.later(p, now), now)
+	default:
+		d.lanes.Enter(l, p.queue(), p, p.size(), now)
+	}
+}
+
+// park hands a delivery to the parked topic without spending an attempt.
+func (d *dispatcher) park(p *parcel, code string, until, now time.Time) {
+	until = core.RoundUp(until)
+	d.s.out.settle(p, core.Fate{
+		Outcome: webhook.Parked, Code: code, Reason: code, Attempts: p.d.Attempt - 1, Next: &until,
+		To: core.ParkTier(until.Sub(now)),
+	})
+}
+
+// later is until when a delivery for a slow endpoint is parked: 15 s at first, then anywhere up to 5 min, so that a
+// backlog comes back spread.
+func (d *dispatcher) later(p *parcel, now time.Time) time.Time {
+	wait := core.ShortPark
+	if p.part.tier >= core.TierShort {
+		wait += time.Duration(d.s.rand.Float64() * float64(core.LongPark-core.ShortPark))
+	}
+	return now.Add(wait)
+}
+
+// end settles a delivery for which no attempt is made.
+func (d *dispatcher) end(p *parcel, o webhook.Outcome, code, reason string) {
+	d.s.out.settle(p, core.Fate{Outcome: o, Code: code, Reason: reason, Attempts: p.d.Attempt - 1})
+}
+
+func (s *Sink) campaignStatus(id string) string {
+	if s.cfg.CampaignStatus == nil || id == "" {
+		return "active"
+	}
+	return s.cfg.CampaignStatus(id)
+}

@@ -1,0 +1,221 @@
+package egress
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"vigil/config"
+	"vigil/sink/core"
+	"vigil/webhook"
+)
+
+// Endpoint is where deliveries go: a named one, or what all inline URLs share.
+type Endpoint struct {
+	root     *url.URL // nil for inline URLs
+	headers  http.Header
+	signer   *webhook.Signer // nil: unsigned
+	timeout  time.Duration
+	retries  int
+	delays   []time.Duration
+	rate     float64
+	inFlight int // 0: the default
+	http     bool
+	private  bool
+	ports    []uint16 // allowed in an inline URL; nil: any that is not refused
+}
+
+// Endpoints is one immutable version of all endpoints.
+type Endpoints struct {
+	named  map[string]*Endpoint
+	inline *Endpoint
+}
+
+// NewEndpoints compiles endpoints and reads their secrets. All mistakes are joined; none quotes a secret.
+func NewEndpoints(p *Policy, list []config.Endpoint) (*Endpoints, error) {
+	set := &Endpoints{named: make(map[string]*Endpoint, len(list))}
+	var errs []error
+	for _, e := range list {
+		compiled, err := newEndpoint(p, e)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("endpoint %s: %w", e.Name, err))
+			continue
+		}
+		set.named[e.Name] = compiled
+	}
+	signer, err := newSigner(p, p.DefaultSecrets)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("default secrets: %w", err))
+	}
+	set.inline = &Endpoint{
+		signer: signer, timeout: config.DefaultTimeout, retries: config.DefaultRetries,
+		delays: config.DefaultRetryDelays(), http: p.AllowHTTP, private: p.AllowPrivate,
+	}
+	if !p.AllowPrivate {
+		set.inline.ports = append(slices.Clone(inlinePorts), p.AllowPorts...)
+	}
+	return set, errors.Join(errs...)
+}
+
+func newEndpoint(p *Policy, e config.Endpoint) (*Endpoint, error) {
+	root, err := url.Parse(e.URL)
+	if err != nil {
+		return nil, errors.New("url cannot be read")
+	}
+	c := &Endpoint{
+		root: root, headers: http.Header{}, timeout: e.Timeout, retries: e.Retries, delays: e.RetryDelays,
+		rate: e.Rate, inFlight: e.MaxInFlight, http: e.AllowHTTP || p.AllowHTTP, private: e.AllowPrivate || p.AllowPrivate,
+	}
+	if c.timeout <= 0 {
+		c.timeout = config.DefaultTimeout
+	}
+	if len(c.delays) == 0 {
+		c.delays = config.DefaultRetryDelays()
+	}
+	for name, value := range e.Headers {
+		if why := config.HeaderProblem(name, value); why != "" {
+			return nil, fmt.Errorf("header %q %s", name, why)
+		}
+		c.headers.Set(name, value)
+	}
+	if c.signer, err = newSigner(p, e.Secrets); err != nil {
+		return nil, err
+	}
+	return c, c.check(p, root)
+}
+
+// Find is the endpoint for a delivery: the one it names, or that of inline URLs; nil where the name is unknown.
+func (s *Endpoints) Find(name string) *Endpoint {
+	if name == "" {
+		return s.inline
+	}
+	return s.named[name]
+}
+
+// Limits are what the endpoint may be asked to bear.
+func (e *Endpoint) Limits() core.Limits { return core.Limits{InFlight: e.inFlight, Rate: e.rate} }
+
+// Plan is what an attempt at this endpoint is judged by.
+func (e *Endpoint) Plan(d *webhook.Delivery, now time.Time) core.Plan {
+	return core.Plan{Attempt: d.Attempt, Retries: e.retries, Delays: e.delays, Expires: d.ExpiresAt, Now: now}
+}
+
+func newSigner(p *Policy, refs []string) (*webhook.Signer, error) {
+	secrets := make([]string, len(refs))
+	for i, ref := range refs {
+		secret, err := config.Secret(ref, p.LookupEnv)
+		if err != nil {
+			return nil, err
+		}
+		secrets[i] = secret
+	}
+	return webhook.NewSigner(secrets...)
+}
+
+// url is where this delivery goes: the endpoint's URL with the campaign's path added, or the inline URL. The rendered
+// text is judged, so that a property of a user can change neither scheme, host nor port.
+func (e *Endpoint) url(p *Policy, d *webhook.Delivery) (*url.URL, error) {
+	if e.root != nil {
+		return e.join(d.Path)
+	}
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return nil, &buildError{core.CodeURL, "url cannot be read"}
+	}
+	return u, e.check(p, u)
+}
+
+// join adds a path and query to the endpoint's URL.
+func (e *Endpoint) join(path string) (*url.URL, error) {
+	if path == "" {
+		return e.root, nil
+	}
+	ref, err := url.Parse(path)
+	switch {
+	case err != nil || ref.Scheme != "" || ref.Host != "" || ref.User != nil || ref.Opaque != "":
+		return nil, &buildError{core.CodeURL, "path cannot be read as a path"}
+	case !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "?"), strings.HasPrefix(path, "//"):
+		return nil, &buildError{core.CodeURL, "path must begin with one / or with ?"}
+	case slices.Contains(strings.Split(ref.Path, "/"), ".."):
+		return nil, &buildError{core.CodeURL, "path must not climb with .."}
+	case hasControl(ref.Path):
+		return nil, &buildError{core.CodeURL, "path has a control character"}
+	}
+	u := *e.root
+	u.Path, u.RawPath = e.root.Path+ref.Path, ""
+	if ref.Path != "" {
+		u.Path = strings.TrimSuffix(e.root.Path, "/") + ref.Path
+		u.RawPath = strings.TrimSuffix(e.root.EscapedPath(), "/") + ref.EscapedPath()
+	}
+	u.RawQuery = strings.Trim(e.root.RawQuery+"&"+ref.RawQuery, "&")
+	return &u, nil
+}
+
+// check judges a whole URL.
+func (e *Endpoint) check(p *Policy, u *url.URL) error {
+	port, err := e.port(u)
+	switch {
+	case err != nil:
+		return err
+	case u.Opaque != "" || u.Hostname() == "":
+		return &buildError{core.CodeURL, "url has no host"}
+	case u.User != nil:
+		return &buildError{core.CodeURL, "url must not hold a user name"}
+	case u.Fragment != "" || u.RawFragment != "":
+		return &buildError{core.CodeURL, "url must not have a fragment"}
+	case hasControl(u.Path):
+		return &buildError{core.CodeURL, "url has a control character in its path"}
+	case e.ports != nil && !slices.Contains(e.ports, port):
+		return &blockedError{"port"}
+	}
+	return guard{allowPrivate: e.private, denied: p.Deny}.host(u.Hostname(), port)
+}
+
+// port is the port of a URL, by its scheme where it names none.
+func (e *Endpoint) port(u *url.URL) (uint16, error) {
+	var port uint64
+	switch u.Scheme {
+	case "https":
+		port = 443
+	case "http":
+		if !e.http {
+			return 0, &blockedError{"allow_http"}
+		}
+		port = 80
+	default:
+		return 0, &buildError{core.CodeURL, "url must begin with https://"}
+	}
+	if text := u.Port(); text != "" {
+		var err error
+		if port, err = strconv.ParseUint(text, 10, 16); err != nil || port == 0 {
+			return 0, &buildError{core.CodeURL, "url has no valid port"}
+		}
+	}
+	return uint16(port), nil
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+}
+
+// Key names the lane of a delivery: the endpoint, or scheme://host of an inline URL, which is also what the
+// delivery log calls it.
+func Key(d *webhook.Delivery) string {
+	if d.Endpoint != "" {
+		return d.Endpoint
+	}
+	scheme, rest, ok := strings.Cut(d.URL, "://")
+	if !ok {
+		return "invalid"
+	}
+	if i := strings.IndexAny(rest, "/?#\\"); i >= 0 {
+		rest = rest[:i]
+	}
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	return strings.ToLower(scheme + "://" + rest[:min(len(rest), 260)])
+}
