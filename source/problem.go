@@ -14,7 +14,7 @@ const (
 	Warning Severity = "warning"
 )
 
-// Problem is one mistake in a file. Line and Col count from 1; both are 0 where the file as a whole is meant.
+// Problem is one mistake in a file. Line and Col count from 1; both are 1 where the file as a whole is meant.
 type Problem struct {
 	File     string   `json:"file"`
 	Line     int      `json:"line"`

@@ -67,8 +67,8 @@ func TestPlaces(t *testing.T) {
 func TestProblems(t *testing.T) {
 	deep := strings.Repeat("[", 70) + strings.Repeat("]", 70)
 	for file, want := range map[string]string{
-		"":                               "f:0:0: error: empty: the file is empty",
-		"# only\n":                       "f:0:0: error: empty: the file is empty",
+		"":                               "f:1:1: error: empty: the file is empty",
+		"# only\n":                       "f:1:1: error: empty: the file is empty",
 		"a: 1\n---\nb: 2\n":              "f:3:1: error: documents: a file holds one document; this begins another",
 		"a: 1\nb:\n  c: 1\n  c: 2\na: 3": "f:4:3: error: duplicate_field: \"c\" is already set on line 3\nf:5:1: error: duplicate_field: \"a\" is already set on line 1",
 		`{"a":1,"a":2}`:                  "f:1:8: error: duplicate_field: \"a\" is already set on line 1",
@@ -78,10 +78,10 @@ func TestProblems(t *testing.T) {
 		"a: .inf\nb: .nan":               "f:1:4: error: number: .inf is no JSON number\nf:2:4: error: number: .nan is no JSON number",
 		"a: [1":                          "f:1:4: error: syntax: sequence end token ']' not found",
 		"x: 5\n y: 6":                    "f:1:4: error: syntax: mapping value is not allowed in this context",
-		"a: \xff":                        "f:0:0: error: encoding: the file is not UTF-8",
+		"a: \xff":                        "f:1:1: error: encoding: the file is not UTF-8",
 		"a: " + deep:                     "f:1:68: error: too_deep: nested more than 64 levels",
 		deep:                             "f:1:66: error: too_deep: nested more than 64 levels",
-		strings.Repeat("a", 256<<10+1):   "f:0:0: error: too_large: a file is at most 256 KiB, this one has 262145 bytes",
+		strings.Repeat("a", 256<<10+1):   "f:1:1: error: too_large: a file is at most 256 KiB, this one has 262145 bytes",
 	} {
 		_, r := source.Parse("f", []byte(file))
 		var got []string
