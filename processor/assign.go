@@ -1,0 +1,132 @@
+package processor
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// apply takes in what other goroutines told: partitions taken away, assigned or restored.
+func (s *session) apply(ctx context.Context) error {
+	s.mu.Lock()
+	changes := s.changes
+	s.changes = nil
+	s.mu.Unlock()
+	for _, c := range changes {
+		for _, ids := range c.revoked {
+			for _, id := range ids {
+				if err := s.revoke(id); err != nil {
+					return err
+				}
+			}
+		}
+		for topic, offsets := range c.assigned {
+			for id, offset := range offsets {
+				s.assign(ctx, topic, id, offset)
+			}
+		}
+		if c.restored != nil {
+			if err := s.install(c.restored); err != nil {
+				return err
+			}
+		}
+	}
+	return s.reload()
+}
+
+// assign notes where a topic of a partition begins; with the last of them its state is restored, by another goroutine.
+func (s *session) assign(ctx context.Context, topic string, id int32, offset int64) {
+	part := s.partitions[id]
+	if part == nil {
+		part = newPartition(s.Processor, id, len(s.inputs))
+		s.partitions[id] = part
+	}
+	i := slices.Index(s.inputs, topic)
+	part.next[i], part.read[i], part.committed[i] = offset, offset, offset
+	if part.engine != nil || slices.Contains(part.next, -1) || s.restores[id] != nil {
+		return
+	}
+	s.note(id, "restoring")
+	restoring, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.restores[id] = cancel
+	s.group.Go(func() error {
+		r := s.restore(restoring, part)
+		s.tell(change{restored: r})
+		return nil
+	})
+}
+
+// install puts a restored partition to work.
+func (s *session) install(r *restored) error {
+	part := r.part
+	if s.partitions[part.id] != part {
+		r.close() // taken away in the meantime, perhaps to come back: that is another restore
+		return nil
+	}
+	s.restores[part.id]()
+	delete(s.restores, part.id)
+	if r.err != nil {
+		r.close()
+		return r.err
+	}
+	part.adopt(r)
+	paused := map[string][]int32{}
+	for _, topic := range s.inputs {
+		paused[topic] = []int32{part.id}
+	}
+	s.kafka.Client().ResumeFetchPartitions(paused)
+	s.note(part.id, stateRunning)
+	s.cfg.Log.Info().Int32("partition", part.id).Int("users", r.engine.Stats().Users).Int64("tail", r.tail).
+		Dur("took", time.Since(r.began)).Msg("partition restored")
+	return nil
+}
+
+// revoke gives a partition up: what it did is committed, for no transaction is open while partitions move.
+func (s *session) revoke(id int32) error {
+	if cancel := s.restores[id]; cancel != nil {
+		cancel()
+		delete(s.restores, id)
+	}
+	part := s.partitions[id]
+	if part == nil {
+		return nil
+	}
+	delete(s.partitions, id)
+	s.note(id, "")
+	if part.engine == nil {
+		return nil
+	}
+	part.engine.Rollback()
+	s.checkpoint(part, true)
+	return part.close()
+}
+
+// closeRestored closes the stores of restores that ended after the loop did.
+func (s *session) closeRestored() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.changes {
+		if c.restored != nil {
+			c.restored.close()
+		}
+	}
+}
+
+// reload adopts a new catalog between transactions.
+func (s *session) reload() error {
+	if s.inTxn || s.cfg.Reload == nil {
+		return nil
+	}
+	select {
+	case cat := <-s.cfg.Reload:
+		s.cfg.Catalog = cat
+		for _, part := range s.partitions {
+			if err := part.setCatalog(cat); err != nil {
+				return err
+			}
+		}
+		s.cfg.Log.Info().Int("campaigns", cat.Len()).Msg("campaigns adopted")
+	default:
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"vigil/state"
+)
+
+// The order of a commit, and what a crash leaves between every two steps:
+//
+//  1. records are processed in memory; the undo log keeps the old user records
+//     crash: nothing was written, the next owner reads the same records again
+//  2. user records go to vigil.state, fires to vigil.webhooks, the journal and dead letters to theirs, all in the open
+//     transaction
+//     crash: the transaction is aborted by its next owner or by its timeout; nobody reads it
+//  3. the offsets join the transaction, with the generation of the group: a member that was evicted is refused here
+//     crash: as before; the next owner waits for the outcome before it reads offsets
+//  4. the transaction commits: from here on all of it is true
+//     crash: the next owner restores from vigil.state and goes on behind the offsets
+//  5. the undo log is dropped and the changed users wait for the checkpoint
+//     crash: as before
+//  6. later, by another goroutine, a checkpoint writes users to the store, and last the changelog offset they stand for
+//     crash: rows newer than the offset are written once more by the tail of the changelog
+//
+// Every partition that produced anything has an offset in the transaction, also where no record was read: without one
+// nobody would check the membership (streaming 4.4).
+
+// producedErrors keeps the first error of the records of a transaction.
+type producedErrors struct {
+	mu  sync.Mutex
+	err error // guarded by mu
+}
+
+func (e *producedErrors) note(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err == nil {
+		e.err = err
+	}
+}
+
+func (e *producedErrors) take() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	err := e.err
+	e.err = nil
+	return err
+}
+
+// commit ends the open transaction.
+func (s *session) commit() error {
+	began := time.Now()
+	for _, part := range s.partitions {
+		if part.moved {
+			part.produce(s.kafka, &s.produced)
+		}
+	}
+	ctx := kgo.PreTxnCommitFnContext(context.Background(), s.addOffsets)
+	committed, err := s.kafka.End(ctx, kgo.TryCommit)
+	s.inTxn, s.moved = false, false
+	if err := errors.Join(s.produced.take(), err); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if !committed {
+		return s.aborted()
+	}
+	for _, part := range s.partitions {
+		if part.moved {
+			part.committedAll()
+		}
+		s.checkpoint(part, false)
+	}
+	s.metrics.commits.Inc()
+	s.metrics.commitSeconds.Observe(time.Since(began).Seconds())
+	return nil
+}
+
+// produce writes what the transaction changed.
+func (p *partition) produce(kafka *kgo.GroupTransactSession, errs *producedErrors) {
+	done := func(r *kgo.Record, err error) {
+		if err != nil {
+			errs.note(fmt.Errorf("produce to %s/%d: %w", r.Topic, r.Partition, err))
+		}
+	}
+	logged := func(r *kgo.Record, err error) {
+		if err != nil {
+			errs.note(fmt.Errorf("produce to %s/%d: %w", r.Topic, r.Partition, err))
+			return
+		}
+		p.offset.Store(r.Offset + 1) // of one partition, hence in order
+	}
+	p.states = p.states[:0]
+	p.engine.Changes(func(key string, record []byte) {
+		p.states = append(p.states, kgo.Record{Topic: p.cfg.Topics.State, Partition: p.id, Key: bytesOf(key), Value: record})
+	})
+	ctx := context.Background()
+	for i := range p.states {
+		kafka.Produce(ctx, &p.states[i], logged)
+	}
+	for _, r := range p.out {
+		kafka.Produce(ctx, r, done)
+	}
+	if r := p.journalRecord(); r != nil {
+		kafka.Produce(ctx, r, done)
+	}
+}
+
+// addOffsets makes the offsets of the transaction those that were processed, for every partition that has anything in
+// it.
+func (s *session) addOffsets(req *kmsg.TxnOffsetCommitRequest) error {
+	req.Topics = req.Topics[:0]
+	for i, topic := range s.inputs {
+		t := kmsg.NewTxnOffsetCommitRequestTopic()
+		t.Topic = topic
+		for _, part := range s.partitions {
+			if !part.moved {
+				continue
+			}
+			o := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+			o.Partition, o.Offset = part.id, part.next[i]
+			t.Partitions = append(t.Partitions, o)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	return nil
+}
+
+// committedAll makes the transaction's work permanent in memory.
+func (p *partition) committedAll() {
+	p.engine.Commit()
+	for i := range p.states {
+		p.dirty[string(p.states[i].Key)] = p.states[i].Value
+	}
+	p.tail += int64(len(p.states))
+	copy(p.committed, p.next)
+	p.metrics.records.Add(float64(p.worked))
+	p.clear()
+}
+
+// aborted undoes the transaction on all partitions; the client reads from the committed offsets again. With several
+// inputs what was polled and held back is not of that kind, so the session starts anew.
+func (s *session) aborted() error {
+	s.metrics.aborts.Inc()
+	for _, part := range s.partitions {
+		if part.engine == nil {
+			continue
+		}
+		part.engine.Rollback()
+		copy(part.next, part.committed)
+		copy(part.read, part.committed)
+		part.clear()
+	}
+	s.cfg.Log.Info().Msg("transaction aborted, its work is undone")
+	if len(s.inputs) > 1 {
+		return errors.New("transaction aborted with several inputs")
+	}
+	return nil
+}
+
+func (p *partition) clear() {
+	clear(p.out)
+	p.out, p.outBytes, p.worked, p.moved, p.journal = p.out[:0], 0, 0, false, journal{}
+}
+
+// rows are the dirty records as rows of the store.
+func rows(dirty map[string][]byte) []state.Row {
+	list := make([]state.Row, 0, len(dirty))
+	for key, value := range dirty {
+		list = append(list, state.Row{Key: key, Value: value})
+	}
+	return list
+}

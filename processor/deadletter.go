@@ -1,0 +1,34 @@
+package processor
+
+import (
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/event"
+)
+
+// maxDeadBytes is how much of a value a dead letter carries; the topic takes 2 MiB.
+const maxDeadBytes = 1_900_000
+
+// deadLetter sends a record that is no event to the dead letters as it was, with where it stood and why (interface 3).
+func (p *partition) deadLetter(r *kgo.Record, why *event.Error) {
+	p.metrics.deadLetters.WithLabelValues(why.Code).Inc()
+	p.cfg.Log.Warn().Str("topic", r.Topic).Int32("partition", r.Partition).Int64("offset", r.Offset).
+		Str("reason", why.Code).Msg("record is no event")
+	dead := &kgo.Record{Topic: p.cfg.Topics.DeadEvents, Partition: p.id, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
+	dead.Headers = append(dead.Headers, r.Headers...)
+	add := func(name, value string) {
+		dead.Headers = append(dead.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+	}
+	add("__connect.errors.topic", r.Topic)
+	add("__connect.errors.partition", strconv.Itoa(int(r.Partition)))
+	add("__connect.errors.offset", strconv.FormatInt(r.Offset, 10))
+	add("__connect.errors.exception.message", why.Msg)
+	add("x-reason-code", why.Code)
+	if len(r.Value) > maxDeadBytes {
+		add("x-truncated-from-bytes", strconv.Itoa(len(r.Value)))
+		dead.Value = r.Value[:maxDeadBytes]
+	}
+	p.send(dead)
+}

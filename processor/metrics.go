@@ -1,0 +1,68 @@
+package processor
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"vigil/trigger"
+)
+
+// metrics are those of a processor. A decision's children are resolved once per campaign and reason.
+type metrics struct {
+	records           prometheus.Counter
+	recordSkew        prometheus.Counter
+	decisions         *prometheus.CounterVec
+	deadLetters       *prometheus.CounterVec
+	behind            *prometheus.CounterVec
+	commits           prometheus.Counter
+	aborts            prometheus.Counter
+	restarts          prometheus.Counter
+	rebuilds          prometheus.Counter
+	commitSeconds     prometheus.Histogram
+	checkpointRows    prometheus.Counter
+	checkpointErrors  prometheus.Counter
+	checkpointSeconds prometheus.Histogram
+	restoreLag        *prometheus.GaugeVec
+	partitions        prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "vigil_" + name, Help: help})
+	}
+	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: "vigil_" + name, Help: help}, labels)
+	}
+	seconds := func(name, help string) prometheus.Histogram {
+		return f.NewHistogram(prometheus.HistogramOpts{Name: "vigil_" + name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)})
+	}
+	return &metrics{
+		records:           counter("records_processed_total", "Input records whose processing was committed."),
+		recordSkew:        counter("record_skew_total", "Records whose time was more than 2 min ahead of the wall clock (semantics 2.1)."),
+		decisions:         vector("decisions_total", "Decisions by campaign and reason; a fire has the reason fire. Counted when made, before the commit.", "campaign", "reason"),
+		deadLetters:       vector("event_dead_letters_total", "Input records that are no event, by reason.", "reason"),
+		behind:            vector("clock_waits_total", "Times that a due timer waited because the input was not read to its end.", "topic"),
+		commits:           counter("commits_total", "Transactions committed."),
+		aborts:            counter("aborts_total", "Transactions aborted, mostly by a rebalance."),
+		restarts:          counter("processing_restarts_total", "Restarts from the last commit after an error."),
+		rebuilds:          counter("state_rebuilds_total", "Local states thrown away and rebuilt from the changelog."),
+		commitSeconds:     seconds("commit_seconds", "Time from the end of processing to the end of the transaction."),
+		checkpointRows:    counter("checkpoint_rows_total", "User records written to the local state."),
+		checkpointErrors:  counter("checkpoint_errors_total", "Checkpoints that the disk refused."),
+		checkpointSeconds: seconds("checkpoint_seconds", "Duration of a checkpoint of one partition."),
+		restoreLag:        f.NewGaugeVec(prometheus.GaugeOpts{Name: "vigil_restore_lag_records", Help: "Changelog records still to be read by a restore."}, []string{"partition"}),
+		partitions:        f.NewGauge(prometheus.GaugeOpts{Name: "vigil_partitions_running", Help: "Input partitions that this process works on."}),
+	}
+}
+
+func (m *metrics) decision(d *trigger.Decision) {
+	reason := string(d.Reason)
+	if d.Fire {
+		reason = "fire"
+	}
+	m.decisions.WithLabelValues(d.CampaignID, reason).Inc()
+}

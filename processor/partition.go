@@ -1,0 +1,184 @@
+package processor
+
+import (
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/campaign"
+	"vigil/event"
+	"vigil/state"
+	"vigil/trigger"
+	"vigil/webhook"
+)
+
+// partition is one input partition at work. The session's loop owns it; step runs on a worker while the loop waits.
+type partition struct {
+	*Processor
+	id      int32
+	engine  *trigger.Engine // nil until restored
+	store   state.Store
+	decoder *event.Decoder
+
+	// Per input topic: the next offset to process, the next one to poll, and the next one as committed.
+	next, read, committed []int64
+	queue                 [][]*kgo.Record // polled and not processed; used with several inputs only
+	known                 []bool          // the queue's end is the topic's end, as of knownAt
+	knownAt               int64           // ms
+
+	// The transaction in progress.
+	moved    bool // there is something to commit
+	worked   int  // records
+	out      []*kgo.Record
+	outBytes int
+	states   []kgo.Record // reused; changelog records of the commit
+	journal  journal
+	record   *kgo.Record // in hand; nil while the clock settles
+
+	// The checkpoint to come.
+	dirty      map[string][]byte // committed records that the store does not have yet
+	writing    atomic.Bool       // a checkpoint is under way
+	broken     atomic.Bool       // the disk refused one
+	inFlight   map[string][]byte // its rows; replaced before writing is set
+	tail       int64             // changelog records since the last checkpoint
+	offset     atomic.Int64      // the next changelog offset after the last commit's records
+	topicID    string
+	checkpoint time.Time
+	done       chan struct{} // closed when the checkpoint under way ends
+}
+
+func newPartition(p *Processor, id int32, topics int) *partition {
+	part := &partition{Processor: p, id: id, queue: make([][]*kgo.Record, topics), known: make([]bool, topics)}
+	for range topics {
+		part.next, part.read, part.committed = append(part.next, -1), append(part.read, -1), append(part.committed, -1)
+	}
+	return part
+}
+
+// adopt takes over what a restore brought.
+func (p *partition) adopt(r *restored) {
+	p.engine, p.store, p.topicID, p.dirty = r.engine, r.store, r.topicID, r.dirty
+	p.tail, p.checkpoint = r.tail, time.Now()
+	p.offset.Store(r.offset)
+	p.decoder = event.NewDecoder(p.cfg.Fields, p.cfg.Format)
+	r.engine.SetFetch(p.fetch)
+	r.emit = p.decided
+	p.moved = true // the offsets to begin at are committed first, so that a new group never begins twice
+}
+
+// fetch reads an evicted record.
+func (p *partition) fetch(key string) ([]byte, error) {
+	if row, ok := p.dirty[key]; ok {
+		return row, nil
+	}
+	if row, ok := p.inFlight[key]; ok {
+		return row, nil
+	}
+	return p.store.Get(key)
+}
+
+func (p *partition) setCatalog(cat *campaign.Catalog) error {
+	if p.engine == nil {
+		return nil
+	}
+	p.journal.Catalog = fingerprint(cat)
+	p.moved = true
+	return p.engine.SetCatalog(cat)
+}
+
+// decided is what the engine tells: counted, and a fire becomes a record on its way out.
+func (p *partition) decided(d *trigger.Decision) {
+	p.metrics.decision(d)
+	if !d.Fire {
+		return
+	}
+	delivery := p.delivery(d)
+	topic := p.cfg.Topics.Webhooks
+	if d.Campaign.Shadow {
+		topic = p.cfg.Topics.Shadow
+	}
+	r := &kgo.Record{Topic: topic, Partition: p.id, Key: []byte(d.User), Value: delivery.Encode()}
+	for _, h := range delivery.RecordHeaders(p.traceparent()) {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	p.send(r)
+}
+
+func (p *partition) send(r *kgo.Record) {
+	p.out = append(p.out, r)
+	p.outBytes += len(r.Key) + len(r.Value)
+	p.moved = true
+}
+
+// delivery renders a fire. One that cannot be rendered goes out all the same, marked: the sink dead-letters it
+// (semantics 4).
+func (p *partition) delivery(d *trigger.Decision) *webhook.Delivery {
+	c := d.Campaign
+	now := time.Now()
+	v := &webhook.Delivery{
+		V: 1, FireID: d.FireID, Campaign: c.ID, Revision: c.Revision, Run: p.cfg.Times.Run, User: d.User, Key: d.Key,
+		At: time.UnixMilli(d.At).UTC(), DecidedAt: now.UTC(), LateByMS: d.LateBy, Attempt: 1,
+		Endpoint: c.Webhook.Endpoint, Source: p.source(),
+	}
+	if c.Webhook.ExpiresAfter > 0 {
+		from := v.At
+		if v.Run != "" {
+			from = v.DecidedAt
+		}
+		expires := from.Add(time.Duration(c.Webhook.ExpiresAfter) * time.Millisecond)
+		v.ExpiresAt = &expires
+	}
+	rendered, err := c.Render(campaign.Fire{
+		FireID: d.FireID, Run: v.Run, User: d.User, Key: d.Key, Slot: d.Slot, At: d.At, LateBy: d.LateBy,
+		Anchor: d.Anchor, Events: d.Events, Profile: d.Profile,
+	})
+	if err != nil {
+		v.RenderError = err.Error()
+	}
+	v.URL, v.Path, v.Method, v.Headers = rendered.URL, rendered.Path, rendered.Method, rendered.Headers
+	v.Body, v.ContentType = rendered.Body, rendered.ContentType
+	if err := v.Validate(); err != nil && v.RenderError == "" {
+		v.RenderError = err.Error()
+	}
+	return v
+}
+
+// source is the record whose processing decided, or the position at which the clock did.
+func (p *partition) source() webhook.Source {
+	if p.record == nil {
+		last := len(p.next) - 1
+		return webhook.Source{Topic: p.inputs()[last], Partition: p.id, Offset: p.next[last]}
+	}
+	return webhook.Source{Topic: p.record.Topic, Partition: p.id, Offset: p.record.Offset}
+}
+
+func (p *partition) traceparent() string {
+	if p.record == nil {
+		return ""
+	}
+	value, _ := header(p.record, "traceparent")
+	return string(value)
+}
+
+func header(r *kgo.Record, name string) (value []byte, ok bool) {
+	i := slices.IndexFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == name })
+	if i < 0 {
+		return nil, false
+	}
+	return r.Headers[i].Value, true
+}
+
+func (p *partition) close() error {
+	if p.done != nil {
+		<-p.done
+	}
+	if p.store == nil {
+		return nil
+	}
+	return p.store.Close()
+}
+
+func (p *partition) label() string { return strconv.Itoa(int(p.id)) }

@@ -1,0 +1,182 @@
+// Package processor turns records of the input topics into decisions: it reads events as a member of a consumer group,
+// keeps one trigger.Engine for each of its partitions, and writes fires, user records, journal and offsets in one Kafka
+// transaction after another. The disk holds a cache of vigil.state and nothing else. It sends no webhook.
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/campaign"
+	"vigil/event"
+	"vigil/kafka"
+	"vigil/trigger"
+)
+
+// Config is what a Processor needs; fields without a comment must be set.
+type Config struct {
+	Kafka         []kgo.Opt // brokers, identity, security
+	Topics        kafka.Topics
+	Inputs        []string // event topics with the same partition count and partitioner
+	ProfilesTopic string   // optional
+	Fields        event.Fields
+	Format        string // json or cloudevents
+	Start         string // where a new group begins: latest, earliest, or an RFC 3339 time
+	Group         string // of the consumer group; the transactional id is GROUP-INSTANCE
+	Instance      string // static member id
+	DataDir       string // state/<partition>/ is made in it; empty: state in memory only
+	Quiet         bool   // stores without background work, for tests on a virtual clock
+
+	Times              trigger.Options
+	CommitInterval     time.Duration
+	CheckpointInterval time.Duration
+	ClockGrace         time.Duration
+	Workers            int   // partitions worked on at a time
+	CacheBytes         int64 // of user records in memory; 0: DefaultCacheBytes
+
+	Catalog    *campaign.Catalog
+	Reload     <-chan *campaign.Catalog // optional: catalogs to adopt
+	Log        zerolog.Logger
+	Registerer prometheus.Registerer // optional
+}
+
+// DefaultCacheBytes bounds the user records that a process keeps in memory; the rest is read from disk when touched.
+const DefaultCacheBytes = 1 << 30
+
+// Processor runs the processing of one member of the group.
+type Processor struct {
+	cfg     Config
+	adm     *kadm.Client
+	metrics *metrics
+
+	mu    sync.Mutex
+	ready map[int32]string // what each assigned partition is at; guarded by mu
+	alive bool             // the group was joined; guarded by mu
+}
+
+// New makes a processor. It errs on a config that cannot work; it speaks to no broker yet.
+func New(cfg Config) (*Processor, error) {
+	if len(cfg.Inputs) == 0 || cfg.Catalog == nil || cfg.Group == "" || cfg.Instance == "" {
+		return nil, errors.New("processor: inputs, catalog, group and instance must be set")
+	}
+	if _, err := startOffset(cfg.Start); err != nil {
+		return nil, err
+	}
+	cfg.Workers = max(cfg.Workers, 1)
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = DefaultCacheBytes
+	}
+	cl, err := kgo.NewClient(cfg.Kafka...)
+	if err != nil {
+		return nil, fmt.Errorf("make the admin client: %w", err)
+	}
+	return &Processor{cfg: cfg, adm: kadm.NewClient(cl), metrics: newMetrics(cfg.Registerer), ready: map[int32]string{}}, nil
+}
+
+// errFatal marks what no restart mends.
+var errFatal = errors.New("cannot go on")
+
+// Run processes until ctx ends, then commits, checkpoints and returns nil. After an error whose outcome is unknown it
+// starts again from what Kafka holds; it returns an error only where that is of no use: topics that are gone or have
+// another partition count, refused credentials.
+func (p *Processor) Run(ctx context.Context) error {
+	defer p.adm.Close()
+	if err := p.checkTopics(ctx); err != nil {
+		return err
+	}
+	wait := 100 * time.Millisecond
+	for {
+		began := time.Now()
+		err := p.session(ctx)
+		if ctx.Err() != nil || err == nil {
+			return err
+		}
+		if fatal(err) {
+			return err
+		}
+		p.metrics.restarts.Inc()
+		p.cfg.Log.Warn().Err(err).Msg("processing starts again from the last commit")
+		if time.Since(began) > time.Minute {
+			wait = 100 * time.Millisecond
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 10*time.Second)
+	}
+}
+
+func fatal(err error) bool {
+	for _, known := range []error{
+		errFatal, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
+		kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed, kerr.UnknownTopicID,
+	} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkTopics makes the topics that are missing and refuses a changed partition count.
+func (p *Processor) checkTopics(ctx context.Context) error {
+	count, err := kafka.InputPartitions(ctx, p.adm, p.inputs())
+	if err != nil {
+		return err
+	}
+	return kafka.Ensure(ctx, p.adm, kafka.Specs(p.cfg.Topics, count))
+}
+
+// inputs are the topics read, the profiles topic first: at the same rt what is known of a user comes before what the
+// user did.
+func (p *Processor) inputs() []string {
+	if p.cfg.ProfilesTopic == "" {
+		return p.cfg.Inputs
+	}
+	return append([]string{p.cfg.ProfilesTopic}, p.cfg.Inputs...)
+}
+
+// Ready tells whether all assigned partitions are restored, and what each is at.
+func (p *Processor) Ready() (ok bool, detail []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ok = p.alive
+	for id, at := range p.ready {
+		ok = ok && at == stateRunning
+		detail = append(detail, fmt.Sprintf("partition %d: %s", id, at))
+	}
+	slices.Sort(detail)
+	return ok, detail
+}
+
+const stateRunning = "running"
+
+func (p *Processor) note(id int32, at string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alive = true
+	if at == "" {
+		delete(p.ready, id)
+	} else {
+		p.ready[id] = at
+	}
+	running := 0
+	for _, at := range p.ready {
+		if at == stateRunning {
+			running++
+		}
+	}
+	p.metrics.partitions.Set(float64(running))
+}

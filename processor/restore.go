@@ -1,0 +1,212 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/state"
+	"vigil/trigger"
+)
+
+const (
+	lockWait       = 15 * time.Second // for another owner of a state folder to let go
+	maxStoreAge    = 84 * time.Hour   // half of delete.retention.ms: an older cache may hold what was deleted since
+	restoreTimeout = 30 * time.Second // without any progress
+	restoreFetch   = 32 << 20         // bytes of a fetch
+)
+
+// restored is a partition's state as Kafka has it, ready to go on.
+type restored struct {
+	part    *partition
+	engine  *trigger.Engine
+	store   state.Store
+	topicID string
+	offset  int64             // the next changelog offset
+	dirty   map[string][]byte // records that the store does not have
+	tail    int64             // changelog records read
+	emit    func(*trigger.Decision)
+	began   time.Time
+	err     error
+}
+
+func (r *restored) close() {
+	if r.store != nil {
+		_ = r.store.Close() // nothing was written
+	}
+}
+
+// restore makes the engine of a partition: the rows of the store, then the changelog behind them up to its last stable
+// offset. It runs after the group's offsets were fetched, hence after every transaction of the owner before has ended.
+func (s *session) restore(ctx context.Context, part *partition) *restored {
+	r := &restored{part: part, began: time.Now(), dirty: map[string][]byte{}}
+	r.engine = trigger.New(s.cfg.Catalog, s.cfg.Times, func(d *trigger.Decision) { r.emit(d) })
+	if r.err = s.fill(ctx, r); r.err != nil {
+		r.err = fmt.Errorf("restore partition %d: %w", part.id, r.err)
+	}
+	return r
+}
+
+func (s *session) fill(ctx context.Context, r *restored) error {
+	topic, id := s.cfg.Topics.State, r.part.id
+	details, err := s.adm.ListTopics(ctx, topic)
+	if err != nil {
+		return err
+	}
+	r.topicID = details[topic].ID.String()
+	first, end, err := s.bounds(ctx, id)
+	if err != nil {
+		return err
+	}
+	meta, err := s.open(ctx, r, func(m state.Meta) string { return unfit(m, r.topicID, first, end) })
+	if err != nil {
+		return err
+	}
+	err = r.store.Scan(func(key, value []byte) error { return r.engine.Load(string(key), slices.Clone(value)) })
+	if err != nil {
+		return err
+	}
+	r.offset = max(meta.Offset, first)
+	return s.replay(ctx, r, end)
+}
+
+// bounds are the first and the last stable offset of a partition of the changelog.
+func (s *session) bounds(ctx context.Context, id int32) (first, end int64, err error) {
+	topic := s.cfg.Topics.State
+	starts, err := s.adm.ListStartOffsets(ctx, topic)
+	if err != nil {
+		return 0, 0, err
+	}
+	ends, err := s.adm.ListCommittedOffsets(ctx, topic)
+	if err != nil {
+		return 0, 0, err
+	}
+	a, ok1 := starts.Lookup(topic, id)
+	b, ok2 := ends.Lookup(topic, id)
+	if !ok1 || !ok2 {
+		return 0, 0, fmt.Errorf("%s has no partition %d: %w", topic, id, errFatal)
+	}
+	return a.Offset, b.Offset, errors.Join(a.Err, b.Err)
+}
+
+// unfit says why a store is no cache of the changelog; empty where it is.
+func unfit(m state.Meta, topicID string, first, end int64) string {
+	switch {
+	case m == state.Meta{}:
+		return ""
+	case m.Schema != recordsSchema:
+		return "written by another version"
+	case m.TopicID != topicID:
+		return "of another changelog topic"
+	case m.Offset > end:
+		return "ahead of the changelog"
+	case m.Offset < first:
+		return "behind the beginning of the changelog"
+	case m.Written > 0 && time.Since(time.UnixMilli(m.Written)) > maxStoreAge:
+		return "too old: deletions may have been compacted away"
+	}
+	return ""
+}
+
+// open opens the store of a partition, and wipes it first where it is of no use.
+func (s *session) open(ctx context.Context, r *restored, unfit func(state.Meta) string) (state.Meta, error) {
+	if s.cfg.DataDir == "" {
+		r.store = state.NewMemory()
+		return state.Meta{}, nil
+	}
+	dir := filepath.Join(s.cfg.DataDir, "state", r.part.label())
+	var store *state.Badger
+	var meta state.Meta
+	var err error
+	for began := time.Now(); ; {
+		if store, meta, err = state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet}); err == nil || !locked(err) {
+			break
+		}
+		if time.Since(began) > lockWait {
+			return meta, fmt.Errorf("%w: another process has %s open: give each its own data_dir: %w", errFatal, dir, err)
+		}
+		select {
+		case <-ctx.Done():
+			return meta, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	} else if reason = unfit(meta); reason == "" {
+		r.store = store
+		return meta, nil
+	}
+	s.cfg.Log.Warn().Int32("partition", r.part.id).Str("reason", reason).Msg("local state is rebuilt from the changelog")
+	s.metrics.rebuilds.Inc()
+	if store != nil {
+		_ = store.Close() // its content is thrown away
+	}
+	if err := state.Wipe(dir); err != nil {
+		return meta, err
+	}
+	if store, meta, err = state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet}); err != nil {
+		return meta, err
+	}
+	r.store = store
+	return meta, nil
+}
+
+func locked(err error) bool { return strings.Contains(err.Error(), "Cannot acquire directory lock") }
+
+// replay reads the changelog from the store's offset to the end.
+func (s *session) replay(ctx context.Context, r *restored, end int64) error {
+	if r.offset >= end {
+		return nil
+	}
+	topic, id := s.cfg.Topics.State, r.part.id
+	cl, err := kgo.NewClient(append(slices.Clone(s.cfg.Kafka),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {id: kgo.NewOffset().At(r.offset)}}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxPartitionBytes(restoreFetch),
+	)...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for r.offset < end {
+		polling, cancel := context.WithTimeout(ctx, restoreTimeout)
+		fetches := cl.PollFetches(polling)
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("read %s at %d: %w", topic, r.offset, err)
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			if err := r.load(it.Next()); err != nil {
+				return err
+			}
+		}
+		s.metrics.restoreLag.WithLabelValues(r.part.label()).Set(float64(max(end-r.offset, 0)))
+		s.note(id, fmt.Sprintf("restoring, %d records to go", max(end-r.offset, 0)))
+	}
+	return nil
+}
+
+func (r *restored) load(record *kgo.Record) error {
+	r.offset = max(r.offset, record.Offset+1)
+	if record.Attrs.IsControl() || record.Offset == math.MaxInt64 {
+		return nil
+	}
+	key := string(record.Key)
+	r.dirty[key] = record.Value
+	r.tail++
+	return r.engine.Load(key, record.Value)
+}

@@ -1,0 +1,337 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	sessionTimeout     = 10 * time.Second // of the group; a killed host's partitions move after it
+	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
+	pollRecords        = 20_000
+	tick               = 250 * time.Millisecond // of the wall clock
+)
+
+// change is something that happened to the assignment or to a restore, told to the loop by another goroutine.
+type change struct {
+	assigned map[string]map[int32]int64 // offsets to begin at
+	revoked  map[string][]int32
+	restored *restored
+	catalog  bool
+}
+
+// session is one life of the client: until an error whose outcome is unknown, or the end.
+type session struct {
+	*Processor
+	inputs     []string
+	kafka      *kgo.GroupTransactSession
+	partitions map[int32]*partition
+	restores   map[int32]context.CancelFunc
+	group      *errgroup.Group // restores, checkpoints and clock requests
+	ends       endOffsets
+
+	mu      sync.Mutex
+	changes []change // guarded by mu
+	wake    context.CancelFunc
+
+	inTxn    bool
+	began    time.Time
+	moved    bool // some partition has something to commit
+	produced producedErrors
+}
+
+// session runs until ctx ends or an error leaves it unclear what was committed.
+func (p *Processor) session(ctx context.Context) (err error) {
+	s := &session{Processor: p, inputs: p.inputs(), partitions: map[int32]*partition{}, restores: map[int32]context.CancelFunc{}}
+	s.group = &errgroup.Group{}
+	if s.kafka, err = kgo.NewGroupTransactSession(s.options()...); err != nil {
+		return fmt.Errorf("make the client: %w: %w", errFatal, err)
+	}
+	err = s.loop(ctx)
+	if err == nil {
+		err = s.finish()
+	}
+	for _, cancel := range s.restores {
+		cancel()
+	}
+	s.kafka.CloseAllowingRebalance()
+	err = errors.Join(err, s.group.Wait())
+	for _, part := range s.partitions {
+		err = errors.Join(err, part.close())
+		p.note(part.id, "")
+	}
+	s.closeRestored()
+	return err
+}
+
+func (s *session) options() []kgo.Opt {
+	return append(slices.Clone(s.cfg.Kafka),
+		kgo.ConsumeTopics(s.inputs...),
+		kgo.ConsumerGroup(s.cfg.Group),
+		kgo.InstanceID(s.cfg.Instance),
+		kgo.TransactionalID(s.cfg.Group+"-"+s.cfg.Instance),
+		kgo.TransactionTimeout(transactionTimeout),
+		kgo.SessionTimeout(sessionTimeout),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.MaxBufferedRecords(400_000),
+		kgo.ProducerBatchMaxBytesFn(s.batchBytes),
+		kgo.ProducerLinger(0),
+		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, got map[string][]int32) {
+			cl.PauseFetchPartitions(got)
+		}),
+		kgo.AdjustFetchOffsetsFn(s.assigned),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+			s.tell(change{revoked: gone})
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+			s.tell(change{revoked: gone})
+		}),
+	)
+}
+
+func (s *session) batchBytes(topic string) int32 {
+	switch topic {
+	case s.cfg.Topics.State:
+		return 8<<20 - 4096
+	case s.cfg.Topics.Webhooks, s.cfg.Topics.Shadow, s.cfg.Topics.DeadEvents:
+		return 2<<20 - 4096
+	default:
+		return 1_000_012
+	}
+}
+
+// tell hands the loop a change and ends its wait.
+func (s *session) tell(c change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes = append(s.changes, c)
+	if s.wake != nil {
+		s.wake()
+	}
+}
+
+// loop polls, works and commits. Between a poll and AllowRebalance no partition is taken away, so all work on
+// partitions happens there; a transaction lives within one such span.
+func (s *session) loop(ctx context.Context) error {
+	for ctx.Err() == nil {
+		fetches := s.poll(ctx)
+		if err := s.apply(ctx); err != nil {
+			return err
+		}
+		if err := fetchError(fetches); err != nil {
+			return err
+		}
+		if err := s.work(ctx, fetches); err != nil {
+			return err
+		}
+		if s.due() {
+			if err := s.commit(); err != nil {
+				return err
+			}
+		}
+		if !s.inTxn {
+			s.kafka.AllowRebalance()
+		}
+	}
+	return nil
+}
+
+// finish commits what is in hand and checkpoints, within the time that a stop may take.
+func (s *session) finish() error {
+	s.poll(canceled())
+	if err := s.apply(canceled()); err != nil {
+		return err
+	}
+	if s.inTxn || s.moved {
+		if err := s.commit(); err != nil {
+			return err
+		}
+	}
+	for _, part := range s.partitions {
+		s.checkpoint(part, true)
+	}
+	return nil
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// poll waits for records until the next commit or tick of the clock is due.
+func (s *session) poll(ctx context.Context) kgo.Fetches {
+	wait := tick
+	if s.inTxn {
+		wait = s.cfg.CommitInterval - time.Since(s.began)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	s.mu.Lock()
+	s.wake = cancel
+	if len(s.changes) > 0 {
+		cancel()
+	}
+	s.mu.Unlock()
+	return s.kafka.PollRecords(ctx, pollRecords)
+}
+
+// fetchError is the first error of a poll that is more than its time running out.
+func fetchError(fetches kgo.Fetches) error {
+	for _, e := range fetches.Errors() {
+		if errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled) {
+			continue
+		}
+		return fmt.Errorf("read %s/%d: %w", e.Topic, e.Partition, e.Err)
+	}
+	return nil
+}
+
+// work lets every partition take its records, and the wall clock settle what is due.
+func (s *session) work(ctx context.Context, fetches kgo.Fetches) error {
+	batches := s.batches(fetches)
+	s.askEnds(ctx)
+	ends := s.ends.take()
+	var workers errgroup.Group
+	workers.SetLimit(min(s.cfg.Workers, runtime.GOMAXPROCS(0)))
+	for _, part := range s.partitions {
+		records := batches[part.id]
+		if len(records) == 0 && ends == nil && !part.waits() {
+			continue
+		}
+		workers.Go(func() error { return part.step(records, ends) })
+	}
+	if err := workers.Wait(); err != nil {
+		return err
+	}
+	for _, part := range s.partitions {
+		s.moved = s.moved || part.moved
+	}
+	if s.moved && !s.inTxn {
+		if err := s.kafka.Begin(); err != nil {
+			return fmt.Errorf("begin a transaction: %w", err)
+		}
+		s.inTxn, s.began = true, time.Now()
+	}
+	return nil
+}
+
+// batches sorts what was polled by partition, and by topic in the order of the configuration.
+func (s *session) batches(fetches kgo.Fetches) map[int32][][]*kgo.Record {
+	batches := map[int32][][]*kgo.Record{}
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		if len(f.Records) == 0 || s.partitions[f.Partition] == nil {
+			return
+		}
+		if batches[f.Partition] == nil {
+			batches[f.Partition] = make([][]*kgo.Record, len(s.inputs))
+		}
+		i := slices.Index(s.inputs, f.Topic)
+		batches[f.Partition][i] = append(batches[f.Partition][i], f.Records...)
+	})
+	return batches
+}
+
+// due tells whether the open transaction must end now.
+func (s *session) due() bool {
+	if !s.inTxn {
+		return false
+	}
+	if time.Since(s.began) >= s.cfg.CommitInterval {
+		return true
+	}
+	records, bytes := 0, 0
+	for _, part := range s.partitions {
+		records += part.worked
+		bytes += part.outBytes
+	}
+	return records >= 100_000 || bytes >= 8<<20
+}
+
+// assigned is called when the offsets to begin at are known; partitions stay paused until they are restored.
+func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	at := map[string]map[int32]int64{}
+	var fresh []string
+	for topic, parts := range offsets {
+		at[topic] = map[int32]int64{}
+		for id, o := range parts {
+			at[topic][id] = o.EpochOffset().Offset
+			if at[topic][id] < 0 && !slices.Contains(fresh, topic) {
+				fresh = append(fresh, topic)
+			}
+		}
+	}
+	starts, err := s.firstOffsets(ctx, fresh)
+	if err != nil {
+		return nil, err
+	}
+	for topic, parts := range at {
+		for id, offset := range parts {
+			if offset >= 0 {
+				continue
+			}
+			l, ok := starts.Lookup(topic, id)
+			if !ok || l.Err != nil {
+				return nil, fmt.Errorf("find where to begin in %s/%d: %w", topic, id, l.Err)
+			}
+			parts[id] = l.Offset
+			offsets[topic][id] = kgo.NewOffset().At(l.Offset)
+		}
+	}
+	s.tell(change{assigned: at})
+	return offsets, nil
+}
+
+// firstOffsets are those where a new group begins.
+func (s *session) firstOffsets(ctx context.Context, topics []string) (kadm.ListedOffsets, error) {
+	if len(topics) == 0 {
+		return nil, nil
+	}
+	at, err := startOffset(s.cfg.Start)
+	if err != nil {
+		return nil, err
+	}
+	switch at {
+	case startLatest:
+		return s.adm.ListEndOffsets(ctx, topics...)
+	case startEarliest:
+		return s.adm.ListStartOffsets(ctx, topics...)
+	default:
+		return s.adm.ListOffsetsAfterMilli(ctx, at, topics...)
+	}
+}
+
+const (
+	startLatest   = -1
+	startEarliest = -2
+)
+
+// startOffset reads input.start: ms since the epoch, or one of the constants.
+func startOffset(start string) (int64, error) {
+	switch start {
+	case "latest", "":
+		return startLatest, nil
+	case "earliest":
+		return startEarliest, nil
+	}
+	t, err := time.Parse(time.RFC3339, start)
+	if err != nil {
+		return 0, fmt.Errorf("input.start: %q is none of latest, earliest, an RFC 3339 time", start)
+	}
+	return t.UnixMilli(), nil
+}

@@ -1,0 +1,96 @@
+package processor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/event"
+)
+
+// maxSkew is how far a record's time may be ahead of the wall clock before it is taken as now (semantics 2.1).
+const maxSkew = 2 * time.Minute
+
+// step takes what was polled for the partition, one list per input topic, and lets the wall clock settle what is due.
+func (p *partition) step(batches [][]*kgo.Record, ends *observed) error {
+	if p.engine == nil {
+		return nil
+	}
+	if len(p.next) == 1 {
+		if batches != nil {
+			if err := p.takeAll(0, batches[0]); err != nil {
+				return err
+			}
+		}
+	} else if err := p.merge(batches, ends); err != nil {
+		return err
+	}
+	return p.settle(ends)
+}
+
+func (p *partition) takeAll(topic int, records []*kgo.Record) error {
+	for _, r := range records {
+		if err := p.take(topic, r); err != nil {
+			return err
+		}
+	}
+	p.read[topic] = p.next[topic]
+	return nil
+}
+
+// take processes one record: decode, judge, remember. One that is no event becomes a dead letter, and the partition
+// moves on.
+func (p *partition) take(topic int, r *kgo.Record) error {
+	p.next[topic] = r.Offset + 1
+	p.moved = true
+	p.worked++
+	if r.Attrs.IsControl() {
+		return nil
+	}
+	p.record = r
+	defer func() { p.record = nil }()
+	rt := p.recordTime(r)
+	in := event.Record{
+		Key: r.Key, Value: r.Value, RT: rt, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
+	}
+	if len(r.Headers) > 0 {
+		in.Header = func(name string) ([]byte, bool) { return header(r, name) }
+	}
+	if r.Topic == p.cfg.ProfilesTopic {
+		name, profile, err := p.decoder.DecodeProfile(in)
+		if err != nil {
+			return p.reject(r, rt, err)
+		}
+		return p.engine.ReplaceProfile(name, rt, profile)
+	}
+	ev, err := p.decoder.Decode(in)
+	if err != nil {
+		return p.reject(r, rt, err)
+	}
+	return p.engine.Apply(ev)
+}
+
+// recordTime is rt; one too far ahead of the wall clock is taken as now and journalled, so that one producer with a
+// wrong clock cannot fire everybody's timers and a replay does the same.
+func (p *partition) recordTime(r *kgo.Record) int64 {
+	now := time.Now()
+	if r.Timestamp.Sub(now) <= maxSkew {
+		return r.Timestamp.UnixMilli()
+	}
+	rt := now.UnixMilli()
+	p.metrics.recordSkew.Inc()
+	p.journal.Clamps = append(p.journal.Clamps, clamp{r.Topic, r.Offset, rt})
+	return rt
+}
+
+// reject moves the clock as any record does, and the record to the dead letters.
+func (p *partition) reject(r *kgo.Record, rt int64, err error) error {
+	var wrong *event.Error
+	if !errors.As(err, &wrong) {
+		return fmt.Errorf("decode %s/%d at %d: %w", r.Topic, r.Partition, r.Offset, err)
+	}
+	p.deadLetter(r, wrong)
+	return p.engine.Advance(rt)
+}
