@@ -13,6 +13,10 @@ import (
 	"vigil/event"
 )
 
+// PartitionKey is the key of the record in which an Engine keeps what belongs to no user: the clock and the cursors of
+// schedules. It is no valid UTF-8, so no user has it.
+const PartitionKey = "\xffpartition"
+
 // Options are the times of semantics 2, in ms, and the name of a backfill (2.9).
 type Options struct {
 	AllowedLateness int64
@@ -41,7 +45,7 @@ type Engine struct {
 
 // New makes an engine without any state. Every decision is handed to emit, in order, while Apply or Advance runs.
 func New(cat *campaign.Catalog, opt Options, emit func(*Decision)) *Engine {
-	e := &Engine{cat: cat, opt: opt, emit: emit, part: partition{clock: none}}
+	e := &Engine{cat: cat, opt: opt, emit: emit, part: partition{clock: none, next: never}}
 	e.table.index = map[string]uint32{}
 	e.saved = e.part.copy()
 	return e
@@ -245,7 +249,7 @@ func (e *Engine) NextDeadline() (int64, bool) {
 // NextDue is the smallest clock at which Advance would settle something, instants of 3.7 included; math.MaxInt64 where
 // there is nothing.
 func (e *Engine) NextDue() int64 {
-	due := min(e.table.earliest(), e.nextInstant())
+	due := min(e.table.earliest(), e.part.next)
 	if due == never {
 		return never
 	}

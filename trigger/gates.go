@@ -171,7 +171,7 @@ func (e *Engine) fire(st start, f firing) {
 	if c.Limits.Gap > 0 || c.Limits.Count > 0 {
 		st.s.fires = append(st.s.fires, f.at)
 	}
-	if f.timed {
+	if f.timed && len(c.Trigger.DidNot) > 0 {
 		st.t.fired = append(st.t.fired, firedTimer{f.t0, f.at, st.anchor, st.slot})
 	}
 	profile := st.u.profile

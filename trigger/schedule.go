@@ -16,6 +16,7 @@ import (
 type partition struct {
 	clock   int64
 	cursors []cursor // by id
+	next    int64    // the smallest of them, or never
 }
 
 // cursor is the first instant of a schedule that is not evaluated yet.
@@ -25,7 +26,7 @@ type cursor struct {
 }
 
 func (p *partition) copy() partition {
-	return partition{clock: p.clock, cursors: slices.Clone(p.cursors)}
+	return partition{clock: p.clock, cursors: slices.Clone(p.cursors), next: p.next}
 }
 
 func (p *partition) equal(q *partition) bool {
@@ -56,11 +57,12 @@ func decodePartition(record []byte) (partition, error) {
 	if v := r.byte(); r.err == nil && v != recordVersion {
 		return partition{}, fmt.Errorf("trigger: partition record has version %d, this program knows %d", v, recordVersion)
 	}
-	p := partition{clock: r.time()}
+	p := partition{clock: r.time(), next: never}
 	for range r.length(2) {
 		r.last = 0
 		p.cursors = append(p.cursors, cursor{id: r.text(r.length(1)), next: r.time()})
 	}
+	p.seek()
 	return p, r.err
 }
 
@@ -80,14 +82,14 @@ func (e *Engine) resetCursors() {
 		cursors = append(cursors, cursor{c.ID, next})
 	}
 	e.part.cursors = cursors
+	e.part.seek()
 }
 
-func (e *Engine) nextInstant() int64 {
-	next := int64(never)
-	for _, c := range e.part.cursors {
-		next = min(next, c.next)
+func (p *partition) seek() {
+	p.next = never
+	for _, c := range p.cursors {
+		p.next = min(p.next, c.next)
 	}
-	return next
 }
 
 // keep remembers an event for the instants to come (3.7).
@@ -103,7 +105,10 @@ func (e *Engine) keep(st start, m campaign.Match) {
 // instant evaluates a schedule at T over its population, in the order (user, key).
 func (e *Engine) instant(c *campaign.Campaign, at int64) error {
 	cur := e.part.find(c.ID)
-	defer func() { cur.next = c.Trigger.Cron.Next(at) }()
+	defer func() {
+		cur.next = c.Trigger.Cron.Next(at)
+		e.part.seek()
+	}()
 	if c.Status != campaign.Active {
 		return nil
 	}

@@ -18,7 +18,7 @@ func (e *Engine) Advance(clock int64) error {
 		e.resetCursors()
 	}
 	for {
-		d := min(e.table.earliest(), e.nextInstant())
+		d := min(e.table.earliest(), e.part.next)
 		if d == never || d > math.MaxInt64-e.opt.AllowedLateness-1 || clock <= d+e.opt.AllowedLateness {
 			break
 		}
