@@ -1,4 +1,4 @@
-package model_test
+package model
 
 import (
 	"fmt"
@@ -14,7 +14,6 @@ import (
 
 	"vigil/campaign"
 	"vigil/event"
-	"vigil/flowtest/model"
 	"vigil/trigger"
 )
 
@@ -47,7 +46,7 @@ func TestEngineEqualsModel(t *testing.T) {
 		t.Run(fmt.Sprintf("%d-%d", first, last), func(t *testing.T) {
 			t.Parallel()
 			for seed := first; seed < last; seed++ {
-				compare(t, model.Generate(seed))
+				compare(t, Generate(seed))
 			}
 		})
 	}
@@ -61,16 +60,16 @@ var ways = []struct {
 	{"straight", (*host).straight}, {"disturbed", (*host).disturbed},
 }
 
-func compare(t *testing.T, h *model.History) {
+func compare(t *testing.T, h *History) {
 	t.Helper()
 	for _, way := range ways {
 		if difference(t, h, way.apply) == "" {
 			continue
 		}
-		smaller := model.Shrink(h, func(h *model.History) bool { return difference(nil, h, way.apply) != "" })
+		smaller := Shrink(h, func(h *History) bool { return difference(nil, h, way.apply) != "" })
 		t.Errorf("seed %d, %s, shrunk\n%s-model +engine\n%s", h.Seed, way.name, show(smaller), difference(t, smaller, way.apply))
 		if dir := os.Getenv("VIGIL_DUMP"); dir != "" {
-			if err := model.Dump(smaller, filepath.Join(dir, fmt.Sprintf("seed_%d_%s", h.Seed, way.name))); err != nil {
+			if err := Dump(smaller, filepath.Join(dir, fmt.Sprintf("seed_%d_%s", h.Seed, way.name))); err != nil {
 				t.Error(err)
 			}
 		}
@@ -80,7 +79,7 @@ func compare(t *testing.T, h *model.History) {
 
 // difference is what the engine says otherwise than the model; a history that cannot be read has none, unless t
 // wants to know.
-func difference(t *testing.T, h *model.History, apply func(*host)) string {
+func difference(t *testing.T, h *History, apply func(*host)) string {
 	c, err := h.Compile()
 	if err != nil {
 		if t != nil {
@@ -88,7 +87,7 @@ func difference(t *testing.T, h *model.History, apply func(*host)) string {
 		}
 		return ""
 	}
-	events, err := model.ReadLines(c.File)
+	events, err := ReadLines(c.File)
 	if err != nil {
 		if t != nil {
 			t.Fatal(err)
@@ -103,11 +102,11 @@ func difference(t *testing.T, h *model.History, apply func(*host)) string {
 	if err := o.run(apply); err != nil {
 		return err.Error()
 	}
-	want := model.Run(c.Campaigns, c.Options, events, c.Until)
-	return cmp.Diff(strings.Split(model.Text(want), "\n"), strings.Split(model.Text(o.said), "\n"))
+	want := Run(c.Campaigns, c.Options, events, c.Until)
+	return cmp.Diff(strings.Split(Text(want), "\n"), strings.Split(Text(o.said), "\n"))
 }
 
-func show(h *model.History) string {
+func show(h *History) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "lateness %d, age %d, fire delay %d, until %q\n", h.Lateness, h.Age, h.MaxDelay, h.Until)
 	for _, c := range h.Campaigns {
@@ -120,17 +119,16 @@ func show(h *model.History) string {
 type host struct {
 	catalog *campaign.Catalog
 	opt     trigger.Options
-	until   model.Until
+	until   Until
 	lines   []string
 	chance  *rand.Rand
 
-	engine  *trigger.Engine
-	stored  map[string][]byte // the changelog
-	said    []model.Decision
-	done    int // lines applied, of those committed
-	kept    int // decisions, of those committed
-	decoder event.Decoder
-	err     error
+	engine *trigger.Engine
+	stored map[string][]byte // the changelog
+	said   []Decision
+	done   int // lines applied, of those committed
+	kept   int // decisions, of those committed
+	err    error
 }
 
 func (o *host) run(apply func(*host)) (err error) {
@@ -151,7 +149,7 @@ func (o *host) start() {
 		if d.Fire {
 			decision = "fire"
 		}
-		o.said = append(o.said, model.Decision{
+		o.said = append(o.said, Decision{
 			Decision: decision, Reason: string(d.Reason), Campaign: strings.Clone(d.CampaignID), User: strings.Clone(d.User),
 			Key: strings.Clone(d.Key), Anchor: strings.Clone(d.AnchorID), Slot: strings.Clone(d.Slot), At: d.At,
 			FireID: strings.Clone(d.FireID), LateBy: d.LateBy,
@@ -164,7 +162,8 @@ func (o *host) apply(n int) {
 	if line == "" || o.err != nil {
 		return
 	}
-	ev, err := o.decoder.DecodeLine([]byte(line), n)
+	var decoder event.LineDecoder // of its own, for lines are applied again
+	ev, err := decoder.Decode([]byte(line), int64(n))
 	if err != nil {
 		o.err = fmt.Errorf("decode line %d: %w", n, err)
 		return

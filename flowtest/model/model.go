@@ -50,6 +50,7 @@ type Until struct {
 func Run(campaigns []*campaign.Campaign, opt Options, events []*Event, until Until) []Decision {
 	r := &run{
 		opt: opt, clock: math.MinInt64, people: map[string]*person{}, next: map[string]int64{},
+		zones: map[string]*time.Location{}, instants: map[string][]int64{},
 		campaigns: slices.SortedFunc(slices.Values(campaigns), func(a, b *campaign.Campaign) int { return cmp.Compare(a.ID, b.ID) }),
 	}
 	for _, e := range events {
@@ -74,6 +75,9 @@ type run struct {
 	next      map[string]int64 // the next instant of each scheduled campaign
 	current   *Event           // the record being processed; nil while the clock settles
 	out       []Decision
+
+	zones    map[string]*time.Location // read so far, nil for a name of none
+	instants map[string][]int64        // of schedules, by campaign and local date
 }
 
 // firing names what may fire: one identity of semantics 2.9.

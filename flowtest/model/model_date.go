@@ -103,7 +103,7 @@ func (r *run) dateZone(c *campaign.Campaign, e *Event) *time.Location {
 	rule := c.Trigger.Date
 	if rule.ZonePath != "" {
 		for _, v := range []event.Value{e.Props, r.person(e.User).value()} {
-			if z, ok := zoneNamed(v.Get(rule.ZonePath)); ok {
+			if z, ok := r.zoneNamed(v.Get(rule.ZonePath)); ok {
 				return z
 			}
 		}

@@ -93,27 +93,31 @@ func (r *run) limits(c *campaign.Campaign, user string, at int64) string {
 
 // quiet tells whether the local time of at is in the quiet hours.
 func (r *run) quiet(c *campaign.Campaign, user string, at int64) bool {
-	if c.Quiet == nil {
-		return false
-	}
-	zone := c.Quiet.Zone
+	return c.Quiet != nil && inWindow(c.Quiet, r.quietZone(c, user), at)
+}
+
+func (r *run) quietZone(c *campaign.Campaign, user string) *time.Location {
 	if c.Quiet.ZonePath != "" {
-		if z, ok := zoneNamed(r.person(user).value().Get(c.Quiet.ZonePath)); ok {
-			zone = z
+		if z, ok := r.zoneNamed(r.person(user).value().Get(c.Quiet.ZonePath)); ok {
+			return z
 		}
 	}
+	return c.Quiet.Zone
+}
+
+func inWindow(q *campaign.QuietHours, zone *time.Location, at int64) bool {
 	local := int(milliOfDay(time.UnixMilli(at).In(zone)))
-	from, to := c.Quiet.From, c.Quiet.To
-	if from < to {
-		return from <= local && local < to
+	if q.From < q.To {
+		return q.From <= local && local < q.To
 	}
-	return local >= from || local < to
+	return local >= q.From || local < q.To
 }
 
 // afterQuiet is the first whole minute after at that is outside the window.
 func (r *run) afterQuiet(c *campaign.Campaign, user string, at int64) int64 {
+	zone := r.quietZone(c, user)
 	d := at - at%minute + minute
-	for r.quiet(c, user, d) {
+	for inWindow(c.Quiet, zone, d) {
 		d += minute
 	}
 	return d

@@ -1,12 +1,10 @@
 package model
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"vigil/event"
@@ -24,21 +22,17 @@ func milliOfDay(t time.Time) int64 {
 	return int64(t.Hour())*hour + int64(t.Minute())*60_000 + int64(t.Second())*1000 + int64(t.Nanosecond())/1e6
 }
 
-var zones sync.Map // of name to zone, nil for none: reading a zone takes long
-
 // zoneNamed is the zone that a property names, if it does.
-func zoneNamed(v event.Value) (*time.Location, bool) {
+func (r *run) zoneNamed(v event.Value) (*time.Location, bool) {
 	name := v.Text()
 	if name == "" || name == "Local" {
 		return nil, false
 	}
-	known, ok := zones.Load(name)
-	if !ok {
-		z, _ := time.LoadLocation(name)
-		zones.Store(name, z)
-		known = z
+	z, known := r.zones[name]
+	if !known {
+		z, _ = time.LoadLocation(name)
+		r.zones[name] = z
 	}
-	z := known.(*time.Location)
 	return z, z != nil
 }
 
@@ -77,41 +71,27 @@ func firstValid(near int64, zone *time.Location) int64 {
 	return t
 }
 
-// instants are those of a schedule on the local dates of some days around a time, in order.
-func (c Cron) instants(around int64, days int) []int64 {
+// onDate are the instants of a schedule on a local date, in order.
+func (c Cron) onDate(date time.Time) []int64 {
+	fields := strings.Fields(c.Expr)
+	y, m, d := date.Date()
+	if !c.dayMatches(fields, time.Date(y, m, d, 0, 0, 0, 0, time.UTC)) {
+		return nil
+	}
 	var found []int64
-	for i := -2; i < days; i++ {
-		found = append(found, c.onDate(time.UnixMilli(around).UTC().AddDate(0, 0, i))...)
+	for h := range 24 {
+		for i := range 60 {
+			if !fieldMatches(fields[1], h, 0, 23) || !fieldMatches(fields[0], i, 0, 59) {
+				continue
+			}
+			t, exists := resolve(y, m, d, int64(h)*hour+int64(i)*minute, c.Zone)
+			if !exists {
+				t = firstValid(t, c.Zone)
+			}
+			found = append(found, t)
+		}
 	}
 	slices.Sort(found)
-	return slices.Compact(found)
-}
-
-// dateInstants are the instants of a schedule on one local date, found before.
-var dateInstants sync.Map
-
-// onDate tries every minute of a local date.
-func (c Cron) onDate(date time.Time) []int64 {
-	y, m, d := date.Date()
-	name := fmt.Sprint(c.Expr, c.Zone, y, m, d)
-	if known, ok := dateInstants.Load(name); ok {
-		return known.([]int64)
-	}
-	fields := strings.Fields(c.Expr)
-	var found []int64
-	for minute := range 24 * 60 {
-		matches := c.dayMatches(fields, time.Date(y, m, d, 0, 0, 0, 0, time.UTC)) &&
-			fieldMatches(fields[0], minute%60, 0, 59) && fieldMatches(fields[1], minute/60, 0, 23)
-		if !matches {
-			continue
-		}
-		t, exists := resolve(y, m, d, int64(minute)*60_000, c.Zone)
-		if !exists {
-			t = firstValid(t, c.Zone)
-		}
-		found = append(found, t)
-	}
-	dateInstants.Store(name, found)
 	return found
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"vigil/campaign"
 )
@@ -13,15 +14,22 @@ import (
 func (r *run) firstInstants(rt int64) {
 	for _, c := range r.campaigns {
 		if c.Trigger.Shape == campaign.Schedule {
-			r.next[c.ID] = r.opt.Crons[c.ID].next(rt - 1)
+			r.next[c.ID] = r.instantAfter(c, rt-1)
 		}
 	}
 }
 
-// next is the first instant after the given one.
-func (c Cron) next(after int64) int64 {
-	for days := 3; days < 1000; days *= 4 {
-		for _, t := range c.instants(after, days) {
+// instantAfter is the first instant of a schedule after the given one; far away where there is none in three years.
+func (r *run) instantAfter(c *campaign.Campaign, after int64) int64 {
+	for days := -2; days < 1100; days++ {
+		date := time.UnixMilli(after).UTC().Truncate(24*time.Hour).AddDate(0, 0, days)
+		name := c.ID + date.Format(time.DateOnly)
+		onDate, known := r.instants[name]
+		if !known {
+			onDate = r.opt.Crons[c.ID].onDate(date)
+			r.instants[name] = onDate
+		}
+		for _, t := range onDate {
 			if t > after {
 				return t
 			}
@@ -32,7 +40,7 @@ func (c Cron) next(after int64) int64 {
 
 // evaluate judges every thread at the instant t (semantics 3.7).
 func (r *run) evaluate(c *campaign.Campaign, t int64) {
-	r.next[c.ID] = r.opt.Crons[c.ID].next(t)
+	r.next[c.ID] = r.instantAfter(c, t)
 	if c.Status != campaign.Active {
 		return
 	}

@@ -1,4 +1,4 @@
-package model_test
+package model
 
 import (
 	"os"
@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vigil/campaign"
-	"vigil/flowtest/model"
 )
 
 // TestCases holds the model against the worked examples of the rule book, copied to testdata.
@@ -26,15 +25,15 @@ func TestCases(t *testing.T) {
 			if campaign.Failed(problems) {
 				t.Fatal(problems)
 			}
-			events, err := model.ReadLines(read(t, filepath.Join(dir, "events.ndjson")))
+			events, err := ReadLines(read(t, filepath.Join(dir, "events.ndjson")))
 			if err != nil {
 				t.Fatal(err)
 			}
-			opt := model.Options{
+			opt := Options{
 				AllowedLateness: 2000, MaxEventAge: 2 * 60 * 60 * 1000, MaxFireDelay: 24 * 60 * 60 * 1000,
 				Crons: crons(t, dir, campaigns),
 			}
-			got := model.Text(model.Run(campaigns, opt, events, until(t, dir)))
+			got := Text(Run(campaigns, opt, events, until(t, dir)))
 			if diff := cmp.Diff(read(t, filepath.Join(dir, "expected.ndjson")), got); diff != "" {
 				t.Errorf("-expected +model\n%s", diff)
 			}
@@ -51,28 +50,28 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-func until(t *testing.T, dir string) model.Until {
+func until(t *testing.T, dir string) Until {
 	text, err := os.ReadFile(filepath.Join(dir, "until.txt"))
 	if err != nil {
-		return model.Until{}
+		return Until{}
 	}
 	if string(text) == "drain\n" || string(text) == "drain" {
-		return model.Until{Drain: true}
+		return Until{Drain: true}
 	}
 	to, err := time.Parse(time.RFC3339Nano, string(regexp.MustCompile(`\S+`).Find(text)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return model.Until{To: to.UnixMilli()}
+	return Until{To: to.UnixMilli()}
 }
 
 // crons reads the schedules from the text, for a compiled campaign hides them.
-func crons(t *testing.T, dir string, campaigns []*campaign.Campaign) map[string]model.Cron {
-	found := map[string]model.Cron{}
+func crons(t *testing.T, dir string, campaigns []*campaign.Campaign) map[string]Cron {
+	found := map[string]Cron{}
 	for _, c := range campaigns {
 		text := read(t, filepath.Join(dir, "campaigns", c.ID+".yaml"))
 		if m := regexp.MustCompile(`cron: ([^\n]+)`).FindStringSubmatch(text); m != nil {
-			found[c.ID] = model.Cron{Expr: m[1], Zone: c.Zone}
+			found[c.ID] = Cron{Expr: m[1], Zone: c.Zone}
 		}
 	}
 	return found

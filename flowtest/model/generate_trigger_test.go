@@ -6,7 +6,7 @@ func (g *gen) trigger() object {
 	kind := pick(g, g.single, g.single, g.actions, g.actions, g.absence, g.absence, g.absence, g.inaction, g.session, g.session,
 		g.date, g.date, g.schedule)
 	t := kind()
-	if g.chance(35) {
+	if g.chance(25) || t["on"] != nil && g.chance(75) {
 		t["key"] = "k"
 	}
 	return t

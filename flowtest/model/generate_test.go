@@ -84,11 +84,11 @@ func (o *Options) addCron(fields map[string]any, c *campaign.Campaign) {
 // gen makes one history.
 type gen struct {
 	*rand.Rand
-	h     *History
-	spans []int64 // durations of the campaigns
-	marks []int64 // instants at which something may be decided
-	rt    int64
-	ids   []string
+	h        *History
+	spans    []int64 // durations of the campaigns
+	marks    []int64 // instants at which something may be decided
+	rt       int64
+	lastDate int64 // the last date property
 }
 
 type object = map[string]any
@@ -135,7 +135,7 @@ func (g *gen) span(of ...string) string {
 
 func (g *gen) campaign(id string) object {
 	c := object{"id": id, "webhook": object{"url": "https://example.com/hook"}, "trigger": g.trigger()}
-	if g.chance(12) {
+	if g.chance(9) {
 		c["status"] = pick(g, "paused", "draining", "stopped")
 	}
 	if g.chance(8) {

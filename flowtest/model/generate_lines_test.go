@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -19,17 +20,23 @@ type line struct {
 func (g *gen) lines() {
 	received := g.chance(88)
 	count := 3 + g.IntN(28)
-	flood := g.chance(2)
+	flood := g.chance(3)
 	if flood {
-		count = 130
+		count = 180
 	}
 	var made []line
 	for n := range count {
+		if n == 0 && g.chance(50) {
+			g.h.Lines = append(g.h.Lines, fmt.Sprintf(`{"user":"u1","type":"$profile","id":"p","time":%q,"properties":{"set":{"plan":"gold","n":1}}}`, stamp(g.rt)))
+		}
 		g.move(flood)
-		l := line{User: pick(g, "u1", "u1", "u1", "u1", "u2", "u3"), ID: fmt.Sprint("e", g.IntN(3), n)}
+		l := line{User: pick(g, "u1", "u1", "u1", "u1", "u1", "u1", "u2", "u3"), ID: fmt.Sprint("e", g.IntN(3), n)}
 		l.Type = pick(g, "A", "A", "A", "A", "B", "B", "B", "C", "C", "N", "$profile")
 		if g.chance(2) {
 			l.Type = "$erase"
+		}
+		if flood && g.chance(80) {
+			l.User, l.Type = "u1", "A"
 		}
 		ts := g.ts()
 		g.properties(&l, ts)
@@ -121,6 +128,11 @@ func (g *gen) near(from, to int64) int64 {
 	if len(in) == 0 {
 		return g.rt
 	}
+	slices.Sort(in)
+	if g.chance(60) { // those next to the present
+		i, _ := slices.BinarySearch(in, g.rt)
+		in = in[max(0, i-3):min(len(in), i+3)]
+	}
 	l := g.h.Lateness
 	return pick(g, in...) + pick[int64](g, 0, 0, 0, -1, 1, l, l+1, l-1, 1000)
 }
@@ -142,8 +154,8 @@ func (g *gen) properties(l *line, ts int64) {
 		return
 	}
 	props := object{}
-	if g.chance(85) {
-		props["k"] = pick(g, any("a"), "a", "a", "b", "1", 1, json.RawMessage("1.0"), true, nil, []any{1})
+	if g.chance(93) {
+		props["k"] = pick[any](g, "a", "a", "a", "a", "a", "a", "a", "a", "b", "b", "b", "1", 1, json.RawMessage("1.0"), true, nil, []any{1})
 	}
 	if g.chance(60) {
 		props["v"] = pick(g, any(1), 1, 2, 3, "1")
@@ -159,7 +171,7 @@ func (g *gen) properties(l *line, ts int64) {
 
 func (g *gen) profile(ts int64) json.RawMessage {
 	set := object{}
-	if g.chance(60) {
+	if g.chance(75) {
 		set["plan"] = pick(g, "gold", "gold", "free")
 	}
 	if g.chance(40) {
@@ -182,6 +194,10 @@ func (g *gen) profile(ts int64) json.RawMessage {
 // dateValue is a date property in any form, most often near ts.
 func (g *gen) dateValue(ts int64) any {
 	p := ts + pick[int64](g, -30*minute, -minute, 0, minute, 2*minute, 10*minute, 10*minute, hour, hour, day, 25*hour, 400*day, 400*day+1)
+	if g.lastDate != 0 && g.chance(40) {
+		p = g.lastDate
+	}
+	g.lastDate = p
 	p -= p % pick[int64](g, 1, 1000, minute, 10*minute)
 	for _, s := range []int64{-5 * minute, -minute, 0, 10 * minute} {
 		g.marks = append(g.marks, p+s)
