@@ -11,7 +11,9 @@ import (
 type Cron = calendar.Cron
 
 // ParseCron reads the five fields of a schedule.
-func ParseCron(expr string, zone *time.Location) (*Cron, error) { return calendar.ParseCron(expr, zone) }
+func ParseCron(expr string, zone *time.Location) (*Cron, error) {
+	return calendar.ParseCron(expr, zone)
+}
 
 // Zone finds an IANA zone by name; false for anything else, "" and "Local" included.
 func Zone(name string) (*time.Location, bool) { return calendar.Zone(name) }
