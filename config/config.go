@@ -4,17 +4,18 @@ package config
 
 import "time"
 
-// Config is the whole configuration (interface 2). The tags of the fields are the documentation of the keys, with
-// single quotes for code, and the closed list of values where there is one.
+// Config is the whole configuration (interface 2). The tags of its fields are what is documented and checked of a key:
+// doc is a sentence, oneof the closed list of values, range least..most or, for a text, what it may be. Single quotes
+// mark code.
 type Config struct {
 	Kafka       Kafka     `yaml:"kafka"`
 	Input       Input     `yaml:"input"`
-	TopicPrefix string    `yaml:"topic_prefix" doc:"of the names of all topics that vigil writes"`
-	Group       string    `yaml:"group" doc:"consumer groups are GROUP.processor and GROUP.sink"`
-	Instance    string    `yaml:"instance" doc:"static member id, unique among the processes of a group; empty: the host name"`
-	DataDir     string    `yaml:"data_dir" doc:"folder for state/PARTITION, which is disposable, and for the embedded broker"`
-	Campaigns   string    `yaml:"campaigns" doc:"folder of campaign files, or 'topic' for PREFIX.campaigns"`
-	Endpoints   string    `yaml:"endpoints" doc:"folder of endpoints files"`
+	TopicPrefix string    `yaml:"topic_prefix" range:"1 to 200 of a-z 0-9 . -" doc:"First part of the names of all topics that vigil writes."`
+	Group       string    `yaml:"group" range:"1 to 200 printable characters, no spaces" doc:"First part of the consumer groups GROUP.processor and GROUP.sink."`
+	Instance    string    `yaml:"instance" range:"1 to 200 of a-z A-Z 0-9 . _ -" doc:"Static member id, unique among the processes of a group; the host name where it is not set."`
+	DataDir     string    `yaml:"data_dir" range:"a folder" doc:"Folder of the state, which can be rebuilt from PREFIX.state, and of the embedded broker."`
+	Campaigns   string    `yaml:"campaigns" range:"a folder, or 'topic'" doc:"Folder of campaign files; 'topic' is the topic PREFIX.campaigns."`
+	Endpoints   string    `yaml:"endpoints" range:"a folder" doc:"Folder of endpoints files."`
 	Processor   Processor `yaml:"processor"`
 	Sink        Sink      `yaml:"sink"`
 	Admin       Admin     `yaml:"admin"`
@@ -30,8 +31,8 @@ const (
 
 // Kafka says how to reach the brokers. Brokers is ["embedded"] for the broker inside the process.
 type Kafka struct {
-	Brokers    []string          `yaml:"brokers" doc:"'embedded' for the broker inside the process on 127.0.0.1:9092, or a list of HOST:PORT"`
-	Properties map[string]string `yaml:"properties" doc:"other Kafka settings by their usual names, see below"`
+	Brokers    []string   `yaml:"brokers" range:"'embedded', or a list of HOST:PORT" doc:"Where Kafka is; 'embedded' is the broker inside the process, on 127.0.0.1:9092."`
+	Properties Properties `yaml:"properties" range:"see below" doc:"Other Kafka settings, under the names that librdkafka and the Java client use."`
 }
 
 // IsEmbedded tells whether the broker is the one inside the process.
@@ -39,54 +40,54 @@ func (k Kafka) IsEmbedded() bool { return len(k.Brokers) == 1 && k.Brokers[0] ==
 
 // Input says which records are events and where their parts are.
 type Input struct {
-	Topics        []string `yaml:"topics" doc:"topics with events; all with the same partition count and partitioner"`
-	ProfilesTopic string   `yaml:"profiles_topic" doc:"compacted topic whose values are whole profiles, a tombstone unsets all; co-partitioned with the inputs; empty: none"`
-	Format        string   `yaml:"format" oneof:"json,cloudevents" doc:"'json' or 'cloudevents': what a record is whose headers do not say"`
+	Topics        []string `yaml:"topics" range:"at least one topic" doc:"Topics with events, all with the same partition count and partitioner."`
+	ProfilesTopic string   `yaml:"profiles_topic" range:"a topic, or empty" doc:"Compacted topic whose values are whole profiles, co-partitioned with the inputs; a tombstone unsets all."`
+	Format        string   `yaml:"format" oneof:"json,cloudevents" doc:"What a record is where its content-type does not say."`
 	Fields        Fields   `yaml:"fields"`
-	Start         string   `yaml:"start" doc:"where a new group begins: 'latest', 'earliest' or an RFC 3339 time"`
+	Start         string   `yaml:"start" range:"'latest', 'earliest' or an RFC 3339 time" doc:"Where a new group begins to read."`
 }
 
 // Fields are dotted paths into the payload; an empty User is the record key.
 type Fields struct {
-	User       string `yaml:"user" doc:"dotted path to the user; empty: the record key"`
-	Type       string `yaml:"type" doc:"dotted path to the type of the event"`
-	ID         string `yaml:"id" doc:"dotted path to the id of the event"`
-	Time       string `yaml:"time" doc:"dotted path to the time of the event"`
-	Properties string `yaml:"properties" doc:"dotted path to the properties of the event"`
+	User       string `yaml:"user" range:"a path, or empty" doc:"Where the user is in the payload; empty is the record key."`
+	Type       string `yaml:"type" range:"a path" doc:"Where the type of the event is."`
+	ID         string `yaml:"id" range:"a path" doc:"Where the id of the event is."`
+	Time       string `yaml:"time" range:"a path" doc:"Where the time of the event is."`
+	Properties string `yaml:"properties" range:"a path" doc:"Where the properties of the event are."`
 }
 
 // Processor bounds time and work of the processor.
 type Processor struct {
-	AllowedLateness    time.Duration `yaml:"allowed_lateness" doc:"how long after its deadline a timer waits for late events"`
-	MaxEventAge        time.Duration `yaml:"max_event_age" doc:"events that were older when they were recorded start nothing"`
-	MaxFireDelay       time.Duration `yaml:"max_fire_delay" doc:"a fire that is later by the data's clock is past due"`
-	CommitInterval     time.Duration `yaml:"commit_interval" doc:"time between transactions: the floor of the latency of a fire"`
-	CheckpointInterval time.Duration `yaml:"checkpoint_interval" doc:"least time between writes to data_dir"`
-	ClockGrace         time.Duration `yaml:"clock_grace" doc:"how far the clock of an idle partition stays behind the wall clock: producers' linger, and clock skew"`
-	Workers            int           `yaml:"workers" doc:"goroutines that share the partitions; 0: one per CPU"`
+	AllowedLateness    time.Duration `yaml:"allowed_lateness" range:"0s..24h" doc:"How long a timer waits for late events after its deadline."`
+	MaxEventAge        time.Duration `yaml:"max_event_age" range:"0s..400d" doc:"An event that was older than this when it was recorded starts nothing."`
+	MaxFireDelay       time.Duration `yaml:"max_fire_delay" range:"0s..400d" doc:"A fire that is later than this by the clock of the data is past due."`
+	CommitInterval     time.Duration `yaml:"commit_interval" range:"10ms..10s" doc:"Time between transactions, which a fire waits for."`
+	CheckpointInterval time.Duration `yaml:"checkpoint_interval" range:"100ms..1h" doc:"Least time between writes to data_dir."`
+	ClockGrace         time.Duration `yaml:"clock_grace" range:"0s..1h" doc:"How far the clock of an idle partition stays behind the wall clock, for what producers still hold."`
+	Workers            int           `yaml:"workers" range:"0..1024" doc:"Partitions worked on at a time; 0 is one per CPU."`
 }
 
 // Sink bounds the sink.
 type Sink struct {
-	MaxInFlight    int      `yaml:"max_in_flight" doc:"attempts at a time"`
-	DefaultSecrets []string `yaml:"default_secrets" doc:"sign for campaigns with a 'url' of their own: env:NAME or file:PATH"`
+	MaxInFlight    int      `yaml:"max_in_flight" range:"1..100000" doc:"Attempts at a time."`
+	DefaultSecrets []string `yaml:"default_secrets" range:"env:NAME or file:PATH" doc:"Secrets that sign webhooks to a 'url' of a campaign; several while one is being replaced."`
 }
 
 // Admin is the HTTP listener of /healthz and the like.
 type Admin struct {
-	Listen string `yaml:"listen" doc:"HOST:PORT of /healthz /readyz /metrics /version /debug/pprof; empty: none"`
+	Listen string `yaml:"listen" range:"HOST:PORT, or empty" doc:"Address of /healthz /readyz /metrics /version /debug/pprof; empty is none."`
 }
 
 // Log says what is logged and how.
 type Log struct {
-	Level  string `yaml:"level" oneof:"trace,debug,info,warn,error" doc:"'trace', 'debug', 'info', 'warn' or 'error'"`
-	Format string `yaml:"format" oneof:"auto,console,json" doc:"'console', 'json', or 'auto': console on a terminal"`
+	Level  string `yaml:"level" oneof:"trace,debug,info,warn,error" doc:"The least level that is logged."`
+	Format string `yaml:"format" oneof:"auto,console,json" doc:"How it is logged; 'auto' is console on a terminal, else json."`
 }
 
 // Default is the configuration of interface 2: it runs on one laptop.
 func Default() Config {
 	return Config{
-		Kafka: Kafka{Brokers: []string{Embedded}, Properties: map[string]string{}},
+		Kafka: Kafka{Brokers: []string{Embedded}, Properties: Properties{}},
 		Input: Input{
 			Topics: []string{"events"}, Format: "json", Start: "latest",
 			Fields: Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"},

@@ -2,23 +2,33 @@ package config
 
 import (
 	"maps"
-	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// Variables that begin with this are ours, and unknown ones an error.
+// Variables that begin with envPrefix are ours, and unknown ones an error.
 const (
 	envPrefix = "VIGIL_"
 	envConfig = "VIGIL_CONFIG" // path of the file, where no flag says it
-	envSecret = "VIGIL_SECRET" // names that begin so are free, for env:NAME in endpoints files
-	envTests  = "VIGIL_REQUIRE_KAFKA"
-	envFile   = "_FILE"
+	envFile   = "_FILE"        // ends the name of a variable that names a file with the value
+	envTLS    = "KAFKA_TLS_ENABLED"
 )
 
+// free are the beginnings of names that no key takes: secrets for env:NAME in endpoints files, the demo, the tests.
+var free = []string{"VIGIL_SECRET", "VIGIL_DEMO_", "VIGIL_REQUIRE_KAFKA", "VIGIL_SEEDS", "VIGIL_DUMP"}
+
+// aliases are variables that many programs share, and the key that each sets (libraries 13).
+var aliases = map[string]string{
+	"KAFKA_BROKERS":        "kafka.brokers",
+	"KAFKA_SASL_MECHANISM": propertiesPath + ".sasl.mechanism",
+	"KAFKA_SASL_USERNAME":  propertiesPath + ".sasl.username",
+	"KAFKA_SASL_PASSWORD":  propertiesPath + ".sasl.password",
+}
+
 // serviceLink matches the variables that Kubernetes makes for a Service named vigil or vigil-something.
-var serviceLink = regexp.MustCompile(`^VIGIL(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+var serviceLink = regexp.MustCompile(`^VIGIL(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^VIGIL(_[A-Z0-9_]+)?_PORT=(tcp|udp|sctp)://`)
 
 func splitEnv(env []string) map[string]string {
 	set := map[string]string{}
@@ -30,56 +40,49 @@ func splitEnv(env []string) map[string]string {
 	return set
 }
 
-// use notes that a variable is asked for by name, and thus known.
-func (l *loader) use(name string) {
-	if l.used == nil {
-		l.used = map[string]bool{}
-	}
-	l.used[name] = true
-}
-
-// variables takes what the environment says: the aliases first, then VIGIL_*.
+// variables takes what the environment says: the aliases first, then VIGIL_*, that of a whole map before its members.
 func (l *loader) variables() {
-	l.aliases()
-	known := map[string]string{} // variable to key
+	l.named(aliases)
+	known := map[string]string{}
 	for _, k := range l.keys {
 		known[k.variable()] = k.path
 	}
+	for _, name := range propertyNames() {
+		known[variable(propertiesPath+"."+name)] = propertiesPath + "." + name
+	}
+	l.named(known)
 	for _, ref := range l.Sink.DefaultSecrets {
 		if name, ok := strings.CutPrefix(ref, "env:"); ok {
-			l.use(name)
+			l.used[name] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.env)) {
-		if !strings.HasPrefix(name, envPrefix) || l.foreign(name) {
+		twin := strings.TrimSuffix(name, envFile)
+		if !strings.HasPrefix(name, envPrefix) || known[name] != "" || known[twin] != "" || l.foreign(name) {
 			continue
 		}
-		if path, ok := known[name]; ok {
-			l.assign(path, l.env[name], name)
-			continue
-		}
-		path, ok := known[strings.TrimSuffix(name, envFile)]
-		if !ok || !strings.HasSuffix(name, envFile) {
-			names := slices.Sorted(maps.Keys(known))
-			l.failf("%s: unknown variable%s", name, didYouMean(name, names))
-			continue
-		}
-		l.variableFile(path, name)
+		l.failf("%s: unknown variable%s", name, didYouMean(name, slices.Sorted(maps.Keys(known))))
 	}
 }
 
-// foreign tells whether a variable with our prefix is none of our settings.
-func (l *loader) foreign(name string) bool {
-	return name == envConfig || name == envTests || strings.HasPrefix(name, envSecret) || l.used[name] || serviceLink.MatchString(name)
+// named takes the variables of a table from name to key, each from its own value or from the file of its twin.
+func (l *loader) named(known map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		text, set := l.env[name]
+		file, twin := l.env[name+envFile]
+		switch {
+		case set && twin:
+			l.failf("%s: %s is set too; only one of them may be", name+envFile, name)
+		case set:
+			l.assign(known[name], text, name)
+		case twin:
+			l.variableFile(known[name], name+envFile, file)
+		}
+	}
 }
 
-// variableFile takes a value from the file that VIGIL_..._FILE names.
-func (l *loader) variableFile(path, name string) {
-	if _, both := l.env[strings.TrimSuffix(name, envFile)]; both {
-		l.failf("%s: %s is set too; only one of them may be", name, strings.TrimSuffix(name, envFile))
-		return
-	}
-	text, err := os.ReadFile(l.env[name])
+func (l *loader) variableFile(path, name, file string) {
+	text, err := readFile(file)
 	if err != nil {
 		l.failf("%s: %w", name, err)
 		return
@@ -87,26 +90,35 @@ func (l *loader) variableFile(path, name string) {
 	l.assign(path, strings.TrimSpace(string(text)), name)
 }
 
-// aliases takes the variables that many programs share.
-func (l *loader) aliases() {
-	if v := l.env["KAFKA_BROKERS"]; v != "" {
-		l.assign("kafka.brokers", v, "KAFKA_BROKERS")
-	}
-	for name, property := range map[string]string{
-		"KAFKA_SASL_MECHANISM": "sasl.mechanism", "KAFKA_SASL_USERNAME": "sasl.username", "KAFKA_SASL_PASSWORD": "sasl.password",
-	} {
-		if v := l.env[name]; v != "" {
-			l.property(property, v, name)
+// foreign tells whether a variable with our prefix is none of our settings.
+func (l *loader) foreign(name string) bool {
+	for _, prefix := range free {
+		if strings.HasPrefix(name, prefix) {
+			return true
 		}
 	}
-	tls := strings.EqualFold(l.env["KAFKA_TLS_ENABLED"], "true") || l.env["KAFKA_TLS_ENABLED"] == "1"
-	sasl := l.env["KAFKA_SASL_MECHANISM"] != ""
-	switch {
-	case tls && sasl:
-		l.property("security.protocol", "SASL_SSL", "KAFKA_TLS_ENABLED")
-	case tls:
-		l.property("security.protocol", "SSL", "KAFKA_TLS_ENABLED")
-	case sasl:
-		l.property("security.protocol", "SASL_PLAINTEXT", "KAFKA_SASL_MECHANISM")
+	return name == envConfig || l.used[name] || serviceLink.MatchString(name+"="+l.env[name])
+}
+
+// encryption takes KAFKA_TLS_ENABLED, where no variable of ours and no flag states the protocol: whether there is a
+// login too is known only when all else is.
+func (l *loader) encryption() {
+	text, set := l.env[envTLS]
+	const path = propertiesPath + ".security.protocol"
+	if !set || text == "" || rank(l.Origins[path]) > rank(envTLS) {
+		return
 	}
+	on, err := strconv.ParseBool(text)
+	if err != nil {
+		l.failf("%s: must be true or false, got %q", envTLS, text)
+		return
+	}
+	protocol := "PLAINTEXT"
+	if on {
+		protocol = "SSL"
+	}
+	if l.Kafka.Properties["sasl.mechanism"] != "" {
+		protocol = "SASL_" + protocol
+	}
+	l.assign(path, protocol, envTLS)
 }

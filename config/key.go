@@ -1,28 +1,30 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"reflect"
-	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"vigil/source"
 )
 
 // key is one setting: its path in the file, where its value lives, and what the tags of its field say.
 type key struct {
-	path  string
-	value reflect.Value
-	doc   string
-	oneOf []string // the closed list of values; nil: any
+	path    string
+	value   reflect.Value
+	doc     string
+	oneOf   []string // the closed list of values; nil: any
+	allowed string   // least..most of a number or a duration; of a text, in words
 }
 
 // variable is the key's name in the environment.
-func (k key) variable() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_"))
+func (k key) variable() string { return variable(k.path) }
+
+func variable(path string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }
 
 // keys are the settings of c, in the order of the file.
@@ -31,9 +33,9 @@ func keys(c *Config) []key { return appendKeys(nil, "", reflect.ValueOf(c).Elem(
 func appendKeys(dst []key, prefix string, section reflect.Value) []key {
 	for i := range section.NumField() {
 		tag := section.Type().Field(i).Tag
-		k := key{path: prefix + tag.Get("yaml"), value: section.Field(i), doc: tag.Get("doc")}
-		if allowed, closed := tag.Lookup("oneof"); closed {
-			k.oneOf = strings.Split(allowed, ",")
+		k := key{path: prefix + tag.Get("yaml"), value: section.Field(i), doc: tag.Get("doc"), allowed: tag.Get("range")}
+		if words, closed := tag.Lookup("oneof"); closed {
+			k.oneOf = strings.Split(words, ",")
 		}
 		if k.value.Kind() == reflect.Struct {
 			dst = appendKeys(dst, k.path+".", k.value)
@@ -44,67 +46,24 @@ func appendKeys(dst []key, prefix string, section reflect.Value) []key {
 	return dst
 }
 
-// setNode takes the value of a file. A problem is noted in r.
-func (k key) setNode(r *source.Reader, n *source.Node, expand func(*source.Node, string) string) {
-	text := func(n *source.Node) string { return expand(n, n.Text) }
-	switch k.value.Interface().(type) {
-	case map[string]string:
-		if !r.Is(n, source.Object, k.path) {
-			return
-		}
-		for _, f := range n.Fields {
-			if f.Value.Kind == source.Object || f.Value.Kind == source.List {
-				r.Fail(f.Value, "wrong_type", "%s.%s must be a text, a number or a boolean, not %s", k.path, f.Name, f.Value.Kind)
-				continue
-			}
-			k.setMember(f.Name, text(f.Value))
-		}
-	case []string:
-		if n.Kind != source.List {
-			if r.Is(n, source.String, k.path+" (or a list)") {
-				k.value.Set(reflect.ValueOf(splitList(text(n))))
-			}
-			return
-		}
-		list := make([]string, 0, len(n.Items))
-		for _, entry := range n.Items {
-			if entry.Kind == source.Object { // host:9092 inside {...}
-				r.Fail(entry, "wrong_type", "an entry of %s must be a text\nput it in quotes", k.path)
-			} else if r.Is(entry, source.String, "an entry of "+k.path) {
-				list = append(list, text(entry))
-			}
-		}
-		k.value.Set(reflect.ValueOf(list))
-	case int:
-		if n.Kind == source.String || r.Is(n, source.Number, k.path) {
-			k.setOrFail(r, n, text(n))
-		}
-	case time.Duration:
-		if n.Kind == source.Number && n.Text == "0" || r.Is(n, source.String, k.path+" (a duration such as 100ms)") {
-			k.setOrFail(r, n, text(n))
-		}
-	default:
-		if r.Is(n, source.String, k.path) {
-			k.setOrFail(r, n, text(n))
-		}
+// paths are the names of keys.
+func paths(keys []key) []string {
+	names := make([]string, 0, len(keys))
+	for _, k := range keys {
+		names = append(names, k.path)
 	}
+	return names
 }
 
-func (k key) setOrFail(r *source.Reader, n *source.Node, text string) {
-	if err := k.setText(text); err != nil {
-		r.Fail(n, "invalid_value", "%s %v", k.path, err)
-	}
-}
-
-// setText takes the value of a variable or a flag. Lists are separated by commas, members are name=value. The error
-// completes a sentence that begins with the key.
+// setText takes the value of a variable, a flag or a text of the file. Lists are separated by commas, members are
+// name=value. The error completes a sentence that begins with the key.
 func (k key) setText(text string) error {
 	switch k.value.Interface().(type) {
-	case map[string]string:
+	case Properties:
 		for _, member := range splitList(text) {
 			name, value, ok := strings.Cut(member, "=")
 			if !ok {
-				return fmt.Errorf("must be name=value,name=value")
+				return errors.New("must be name=value,name=value")
 			}
 			k.setMember(strings.TrimSpace(name), value)
 		}
@@ -130,7 +89,7 @@ func (k key) setText(text string) error {
 
 func (k key) setMember(name, value string) {
 	if k.value.IsNil() {
-		k.value.Set(reflect.ValueOf(map[string]string{}))
+		k.value.Set(reflect.ValueOf(Properties{}))
 	}
 	k.value.SetMapIndex(reflect.ValueOf(name), reflect.ValueOf(value))
 }
@@ -138,12 +97,11 @@ func (k key) setMember(name, value string) {
 // text is the value as setText takes it.
 func (k key) text() string {
 	switch v := k.value.Interface().(type) {
-	case map[string]string:
+	case Properties:
 		members := make([]string, 0, len(v))
-		for name, value := range v {
-			members = append(members, name+"="+value)
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			members = append(members, name+"="+v[name])
 		}
-		sort.Strings(members)
 		return strings.Join(members, ",")
 	case []string:
 		return strings.Join(v, ",")
@@ -154,6 +112,27 @@ func (k key) text() string {
 	}
 }
 
+// bounds are least and most of a number, or of a duration in nanoseconds.
+func (k key) bounds() (least, most int64) {
+	from, to, _ := strings.Cut(k.allowed, "..")
+	return k.number(from), k.number(to)
+}
+
+func (k key) number(text string) int64 {
+	if k.value.Type() == reflect.TypeFor[time.Duration]() {
+		d, err := parseDuration(text)
+		if err != nil { // impossible: the tags are tested
+			return 0
+		}
+		return int64(d)
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil { // impossible: the tags are tested
+		return 0
+	}
+	return n
+}
+
 func splitList(text string) []string {
 	list := []string{}
 	for part := range strings.SplitSeq(text, ",") {
@@ -162,41 +141,4 @@ func splitList(text string) []string {
 		}
 	}
 	return list
-}
-
-// units are those of the rule book, in the order in which a sum names them.
-var units = []struct {
-	name string
-	size time.Duration
-}{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}}
-
-var durationForm = regexp.MustCompile(`^(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?$`)
-
-// parseDuration reads 500ms 30s 15m 2h 3d 1w and sums such as 1d12h; 0 needs no unit.
-func parseDuration(text string) (sum time.Duration, err error) {
-	counts := durationForm.FindStringSubmatch(text)
-	if text != "0" && (counts == nil || text == "") {
-		return 0, fmt.Errorf("must be a duration such as 500ms, 30s, 15m, 2h or 1d12h, got %q", text)
-	}
-	for i, u := range units {
-		if counts != nil && counts[i+1] != "" {
-			n, _ := strconv.ParseInt(counts[i+1], 10, 64) // digits, as matched
-			sum += time.Duration(n) * u.size
-		}
-	}
-	return sum, nil
-}
-
-// formatDuration writes what parseDuration reads.
-func formatDuration(d time.Duration) string {
-	text := d.String()
-	for _, end := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, end) {
-			text = text[:len(text)-2]
-		}
-	}
-	if strings.Contains(text, ".") {
-		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
-	}
-	return text
 }

@@ -3,10 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,49 +16,50 @@ import (
 type Loaded struct {
 	Config
 	// Origins holds, by key ("processor.workers", "kafka.properties.sasl.mechanism"), where the value came from:
-	// "default", "vigil.yaml:7:3", "VIGIL_PROCESSOR_WORKERS" or "-X processor.workers".
+	// "default", "vigil.yaml:7:3", "VIGIL_PROCESSOR_WORKERS", "-X processor.workers" or "the host name".
 	Origins map[string]string
 }
 
-// Load puts together what a file, the environment (as of os.Environ) and flags (key to value) say over the defaults:
-// flag > variable > file > default (interface 2). An empty path is VIGIL_CONFIG, or no file. It is strict: the error
-// joins every unknown key and every value that cannot be, each with its place. Nothing is loaded where it errs.
+// defaultFile is read where it is and no other is named.
+const defaultFile = "vigil.yaml"
+
+// Load puts together what a file, the environment (as of os.Environ) and flags (key to value, as -X takes them) say
+// over the defaults: flag > variable > file > default (interface 2). The empty path is $VIGIL_CONFIG, else vigil.yaml
+// where there is one; a file that is named and missing is an error. Load is strict: the error joins every mistake,
+// each with its place, those of Validate among them. With an error nothing is loaded.
 func Load(path string, env []string, flags map[string]string) (Loaded, error) {
-	l := loader{Loaded: Loaded{Config: Default(), Origins: map[string]string{}}, env: splitEnv(env)}
+	l := loader{Loaded: Loaded{Config: Default(), Origins: map[string]string{}}, env: splitEnv(env), used: map[string]bool{}}
 	l.keys = keys(&l.Config)
 	for _, k := range l.keys {
-		l.Origins[k.path] = "default"
+		l.Origins[k.path] = byDefault
 	}
-	if path == "" {
-		path = l.env[envConfig]
-	}
-	if path != "" {
-		l.read(path)
-	}
+	l.read(path)
 	l.variables()
 	l.flags(flags)
+	l.encryption()
 	l.moveProperties()
 	if l.Instance == "" {
 		l.Instance, l.Origins["instance"] = hostName(), "the host name"
 	}
-	if len(l.errs) == 0 { // of values that could not be read, no rule can be asked
-		v := validation{c: &l.Config, origins: l.Origins}
-		v.all()
-		l.errs = v.errs
-	}
+	l.validate()
 	if err := errors.Join(l.errs...); err != nil {
 		return Loaded{}, err
 	}
 	return l.Loaded, nil
 }
 
-// hostName is the default of instance.
+// hostName is the default of instance, without what a member id may not hold.
 func hostName() string {
 	name, err := os.Hostname()
 	if err != nil || name == "" {
 		return "vigil"
 	}
-	return name
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(nameLetters, r) {
+			return r
+		}
+		return '-'
+	}, name)
 }
 
 // loader is one Load.
@@ -86,111 +86,10 @@ func (l *loader) find(path string) (key, bool) {
 	return key{}, false
 }
 
-func (l *loader) read(path string) {
-	l.file = path
-	src, err := os.ReadFile(path)
-	if err != nil {
-		l.failf("read the configuration: %w", err)
-		return
-	}
-	root, r := source.Parse(path, src)
-	if root != nil && root.Kind != source.Null {
-		l.section(r, root, "", reflect.TypeFor[Config]())
-	}
-	for _, p := range r.Problems() {
-		if p.Code != "empty" { // a file of comments only says nothing
-			l.errs = append(l.errs, problemError(p))
-		}
-	}
-}
-
-// problemError is a problem with its hint on the same line.
-func problemError(p source.Problem) error {
-	text := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Message)
-	if p.Hint != "" {
-		text += " (" + p.Hint + ")"
-	}
-	return errors.New(text)
-}
-
-// section reads the members of one object of the file.
-func (l *loader) section(r *source.Reader, n *source.Node, prefix string, section reflect.Type) {
-	what := "the configuration"
-	if prefix != "" {
-		what = strings.TrimSuffix(prefix, ".")
-	}
-	var names []string
-	for i := range section.NumField() {
-		names = append(names, section.Field(i).Tag.Get("yaml"))
-	}
-	if !r.Object(n, what, names...) {
-		return
-	}
-	for i, name := range names {
-		member := n.Field(name)
-		switch {
-		case member == nil || member.Kind == source.Null:
-		case section.Field(i).Type.Kind() == reflect.Struct:
-			l.section(r, member, prefix+name+".", section.Field(i).Type)
-		default:
-			k, _ := l.find(prefix + name)
-			k.setNode(r, member, func(n *source.Node, text string) string { return l.expand(r, n, text) })
-			l.placed(k, member)
-		}
-	}
-}
-
-// placed remembers where in the file a value stands; properties have a place each.
-func (l *loader) placed(k key, n *source.Node) {
-	place := func(line, col int) string { return fmt.Sprintf("%s:%d:%d", l.file, line, col) }
-	l.Origins[k.path] = place(n.Line, n.Col)
-	if _, ok := k.value.Interface().(map[string]string); ok {
-		for _, f := range n.Fields {
-			l.Origins[k.path+"."+f.Name] = place(f.Line, f.Col)
-		}
-	}
-}
-
-var referenceForm = regexp.MustCompile(`\$?\$\{[^}]*(\}|$)`)
-
-// expand replaces ${env:NAME} and ${file:PATH} in a text of the file; $${ stands for ${.
-func (l *loader) expand(r *source.Reader, n *source.Node, text string) string {
-	return referenceForm.ReplaceAllStringFunc(text, func(form string) string {
-		if strings.HasPrefix(form, "$$") {
-			return form[1:]
-		}
-		value, err := l.reference(strings.TrimSuffix(form[2:], "}"))
-		if err != nil {
-			r.Fail(n, "reference", "%v", err)
-		}
-		return value
-	})
-}
-
-// reference is the value of env:NAME or file:PATH. Errors name the reference, never the value.
-func (l *loader) reference(ref string) (string, error) {
-	kind, name, _ := strings.Cut(ref, ":")
-	switch kind {
-	case "env":
-		l.use(name)
-		if v, ok := l.env[name]; ok {
-			return v, nil
-		}
-		return "", fmt.Errorf("${%s}: the variable is not set", ref)
-	case "file":
-		v, err := os.ReadFile(name)
-		if err != nil {
-			return "", fmt.Errorf("${%s}: %w", ref, err)
-		}
-		return strings.TrimSpace(string(v)), nil
-	}
-	return "", fmt.Errorf("${%s}: only ${env:NAME} and ${file:PATH} are known", ref)
-}
-
-// flags takes `-X key=value`. A name that is no key of the file may be one of the Kafka properties.
+// flags takes what -X said. A name that is no key of the file may be one of the Kafka properties.
 func (l *loader) flags(flags map[string]string) {
 	for _, path := range slices.Sorted(maps.Keys(flags)) {
-		l.assign(path, flags[path], "-X "+path)
+		l.assign(path, flags[path], flagPrefix+path)
 	}
 }
 
@@ -201,40 +100,75 @@ func (l *loader) assign(path, text, origin string) {
 		return
 	}
 	k, ok := l.find(path)
-	if !ok && slices.Contains(propertyNames(), path) {
+	switch {
+	case !ok && knownProperty(path):
 		l.property(path, text, origin)
-		return
-	}
-	if !ok {
-		var paths []string
-		for _, k := range l.keys {
-			paths = append(paths, k.path)
+	case !ok && retired[path] != "":
+		l.failf("%s: %s", origin, retired[path])
+	case !ok:
+		l.failf("%s: unknown key%s", origin, didYouMean(path, append(paths(l.keys), propertyNames()...)))
+	case path == propertiesPath:
+		l.assignProperties(text, origin)
+	default:
+		if err := k.setText(text); err != nil {
+			l.failf("%s: %s: %w", origin, path, err)
+			return
 		}
-		l.failf("%s: unknown key%s", origin, didYouMean(path, paths))
-		return
-	}
-	if err := k.setText(text); err != nil {
-		l.failf("%s: %s %w", origin, path, err)
-		return
-	}
-	l.Origins[path] = origin
-	if path == propertiesPath {
-		for _, member := range splitList(text) {
-			name, _, _ := strings.Cut(member, "=")
-			l.Origins[propertiesPath+"."+strings.TrimSpace(name)] = origin
-		}
+		l.Origins[path] = origin
 	}
 }
 
-func (l *loader) property(name, text, origin string) {
-	k, _ := l.find(propertiesPath)
-	k.setMember(name, text)
-	l.Origins[propertiesPath+"."+name] = origin
+// Origins are of these forms; rank orders them.
+const (
+	byDefault   = "default"
+	flagPrefix  = "-X "
+	aliasPrefix = "KAFKA_"
+)
+
+// rank tells how far an origin goes before others: flag > variable > alias of a variable > file > default.
+func rank(origin string) int {
+	switch {
+	case origin == "" || origin == byDefault:
+		return 0
+	case strings.HasPrefix(origin, flagPrefix):
+		return 4
+	case strings.HasPrefix(origin, envPrefix):
+		return 3
+	case strings.HasPrefix(origin, aliasPrefix):
+		return 2
+	default:
+		return 1
+	}
 }
 
+// didYouMean ends a message with the nearest name; empty where none is near. A key that stands in the wrong section
+// is near: only its last part counts then.
 func didYouMean(name string, names []string) string {
-	if near := source.Nearest(name, names); near != "" {
-		return fmt.Sprintf("; did you mean %s?", near)
+	near := source.Nearest(name, names)
+	last := func(path string) string { return path[strings.LastIndex(path, ".")+1:] }
+	for _, n := range names {
+		if near == "" && last(n) == last(name) {
+			near = n
+		}
 	}
-	return ""
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", near)
+}
+
+const maxFileBytes = 1 << 20 // of any file read here
+
+// readFile reads a file that is not too large; /dev/zero has no end.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && len(content) > maxFileBytes {
+		return nil, fmt.Errorf("%s is larger than 1 MiB", path)
+	}
+	return content, err
 }

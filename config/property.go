@@ -1,59 +1,79 @@
 package config
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"vigil/source"
 )
 
 const propertiesPath = "kafka.properties"
 
+// Properties are Kafka settings by name. Load leaves only first names (sasl.mechanism, not sasl.mechanisms) with
+// values in their usual case. However it is printed, secrets are masked.
+type Properties map[string]string
+
+// masked is a copy with stars for secrets.
+func (p Properties) masked() map[string]string {
+	shown := make(map[string]string, len(p))
+	for name, value := range p {
+		if secretProperty(name) {
+			value = stars
+		}
+		shown[name] = value
+	}
+	return shown
+}
+
+// Format prints p with secrets masked, whatever the verb.
+func (p Properties) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%v", p.masked()) }
+
+// MarshalJSON writes p with secrets masked.
+func (p Properties) MarshalJSON() ([]byte, error) { return json.Marshal(p.masked()) }
+
 // property is a Kafka setting under its usual name, of librdkafka or of the Java client. What the values do is up to
 // the room kafka; here is only which there are.
 type property struct {
-	name   string
-	alias  string   // another name for it
-	values []string // that it may have; nil: any
-	number bool     // of milliseconds or bytes, 1 or more
-	secret bool
-	text   string // for the documentation
+	name        string
+	aliases     []string // other names for it
+	values      []string // that it may have; nil: any
+	least, most int64    // of a number; 0, 0: it is a text
+	secret      bool
+	text        string // for the documentation
 }
+
+const hour = 60 * 60 * 1000 // in milliseconds
 
 // properties are all that are understood.
 var properties = []property{
-	{name: "security.protocol", values: []string{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, text: "encryption and login"},
-	{name: "sasl.mechanism", alias: "sasl.mechanisms", values: []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}, text: "how to log in"},
-	{name: "sasl.username", text: "who logs in"},
-	{name: "sasl.password", secret: true, text: "with which password; better as `${file:/run/secrets/...}`"},
-	{name: "ssl.ca.location", alias: "ssl.truststore.location", text: "PEM file of the authorities to trust; default: those of the system"},
-	{name: "ssl.ca.pem", alias: "ssl.truststore.certificates", text: "the same as text"},
-	{name: "ssl.certificate.location", alias: "ssl.keystore.location", text: "PEM file of the client's certificate; its key too, where ssl.key.location is not set"},
-	{name: "ssl.certificate.pem", alias: "ssl.keystore.certificate.chain", text: "the same as text"},
-	{name: "ssl.key.location", text: "PEM file of the client's key, not encrypted"},
-	{name: "ssl.key.pem", alias: "ssl.keystore.key", secret: true, text: "the same as text"},
-	{name: "ssl.endpoint.identification.algorithm", values: []string{"https", "none", ""}, text: "`none` accepts a certificate of any name"},
-	{name: "enable.ssl.certificate.verification", values: []string{"true", "false"}, text: "`false` accepts any certificate: for tests only"},
-	{name: "client.id", text: "default: `vigil-` and the instance"},
-	{name: "client.rack", text: "reads from replicas in the same rack"},
-	{name: "session.timeout.ms", number: true, text: "how long a silent member keeps its partitions; default 10000"},
-	{name: "heartbeat.interval.ms", number: true, text: "default 3000"},
-	{name: "max.poll.interval.ms", alias: "rebalance.timeout.ms", number: true, text: "how long a rebalance waits for a member; default 60000"},
-	{name: "transaction.timeout.ms", number: true, text: "how long a dead processor can hold back readers; default 15000"},
-	{name: "request.timeout.ms", alias: "socket.timeout.ms", number: true, text: "of one request, beyond what the request itself allows"},
-	{name: "connections.max.idle.ms", number: true, text: "closes connections not used for so long"},
-	{name: "metadata.max.age.ms", alias: "topic.metadata.refresh.interval.ms", number: true, text: "how often topics and leaders are looked up"},
-	{name: "fetch.max.bytes", number: true, text: "of one answer"},
-	{name: "max.partition.fetch.bytes", alias: "fetch.message.max.bytes", number: true, text: "of one partition in one answer"},
-	{name: "fetch.min.bytes", number: true, text: "that the broker waits for"},
-	{name: "fetch.max.wait.ms", alias: "fetch.wait.max.ms", number: true, text: "how long it waits for them"},
-	{name: "linger.ms", alias: "queue.buffering.max.ms", number: true, text: "how long a batch waits for more records"},
-	{name: "compression.type", alias: "compression.codec", values: []string{"none", "gzip", "snappy", "lz4", "zstd"}, text: "of what is written; default snappy"},
-	{name: "acks", alias: "request.required.acks", values: []string{"all", "-1"}, text: "only `all`: less would lose fires"},
-	{name: "enable.idempotence", values: []string{"true"}, text: "only `true`"},
-	{name: "isolation.level", values: []string{"read_committed"}, text: "only `read_committed`"},
-	{name: "enable.auto.commit", values: []string{"false"}, text: "only `false`"},
+	{name: "security.protocol", values: []string{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, text: "Encryption and login; default `PLAINTEXT`."},
+	{name: "sasl.mechanism", aliases: []string{"sasl.mechanisms"}, values: []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}, text: "How to log in."},
+	{name: "sasl.username", text: "Who logs in."},
+	{name: "sasl.password", secret: true, text: "With which password; best as `${file:/run/secrets/...}`."},
+	{name: jaasProperty, secret: true, text: "User name and password as the Java client has them."},
+	{name: "ssl.ca.location", text: "PEM file of the authorities to trust; default those of the system."},
+	{name: "ssl.certificate.location", text: "PEM file of the client's certificate."},
+	{name: "ssl.key.location", text: "PEM file of the client's key, not encrypted."},
+	{name: "ssl.endpoint.identification.algorithm", values: []string{"https", "none"}, text: "`none` accepts any certificate: for tests only."},
+	{name: "client.id", text: "What brokers call this client; default `vigil-` and the instance."},
+	{name: "session.timeout.ms", least: 100, most: hour, text: "How long a silent member keeps its partitions."},
+	{name: "heartbeat.interval.ms", least: 100, most: hour, text: "How often a member says that it is alive; less than the session timeout."},
+	{name: "max.poll.interval.ms", least: 100, most: 24 * hour, text: "How long a rebalance waits for a member."},
+	{name: "transaction.timeout.ms", least: 1000, most: hour, text: "How long a dead processor can hold back readers."},
+	{name: "request.timeout.ms", aliases: []string{"socket.timeout.ms"}, least: 100, most: hour / 4, text: "How long an answer may take, beyond what the request itself allows."},
+	{name: "fetch.max.bytes", least: 1024, most: 1 << 30, text: "Of one answer, in bytes."},
+	{name: "max.partition.fetch.bytes", aliases: []string{"fetch.message.max.bytes"}, least: 1024, most: 1 << 30, text: "Of one partition in one answer, in bytes."},
+	{name: "fetch.min.bytes", least: 1, most: 1 << 30, text: "What the broker waits for, in bytes."},
+	{name: "fetch.wait.max.ms", aliases: []string{"fetch.max.wait.ms"}, least: 10, most: hour, text: "How long it waits for them."},
+	{name: "linger.ms", aliases: []string{"queue.buffering.max.ms"}, least: 0, most: 60_000, text: "How long a batch waits for more records."},
+	{name: "compression.type", aliases: []string{"compression.codec"}, values: []string{"none", "gzip", "snappy", "lz4", "zstd"}, text: "Of what is written."},
 }
 
 // moved are properties that have a key of their own.
@@ -62,97 +82,133 @@ var moved = map[string]string{
 	"group.instance.id": "instance", "auto.offset.reset": "input.start",
 }
 
-// resets are the values of auto.offset.reset.
-var resets = map[string]string{"smallest": "earliest", "beginning": "earliest", "largest": "latest", "end": "latest"}
+// retired are well-known properties that vigil does not take, and why.
+var retired = map[string]string{
+	"acks":                        "leave it out: vigil always waits for all replicas",
+	"enable.idempotence":          "leave it out: it is always on",
+	"isolation.level":             "leave it out: what vigil wrote is always read committed",
+	"enable.auto.commit":          "leave it out: offsets are committed with the work",
+	"transactional.id":            "leave it out: each processor makes its own",
+	"partitioner":                 "leave it out: a user's records keep their partition",
+	"partitioner.class":           "leave it out: a user's records keep their partition",
+	"key.serializer":              "leave it out: records are bytes",
+	"value.serializer":            "leave it out: records are bytes",
+	"key.deserializer":            "leave it out: records are bytes",
+	"value.deserializer":          "leave it out: records are bytes",
+	"ssl.truststore.location":     "use ssl.ca.location with a PEM file",
+	"ssl.truststore.password":     "use ssl.ca.location with a PEM file",
+	"ssl.keystore.location":       "use ssl.certificate.location and ssl.key.location with PEM files",
+	"ssl.keystore.password":       "use ssl.certificate.location and ssl.key.location with PEM files",
+	"ssl.key.password":            "use ssl.key.location with a key that is not encrypted",
+	"sasl.kerberos.service.name":  "Kerberos is not spoken: use PLAIN or SCRAM",
+	"sasl.oauthbearer.config":     "OAuth is not spoken: use PLAIN or SCRAM",
+	"sasl.login.callback.handler": "OAuth is not spoken: use PLAIN or SCRAM",
+}
 
-// findProperty finds a property by either of its names.
+// KnownProperties are the first names of all Kafka properties that are understood. What Load leaves in
+// Kafka.Properties has one of these names, except sasl.jaas.config, which has become user name and password.
+func KnownProperties() []string {
+	names := make([]string, 0, len(properties))
+	for _, p := range properties {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// findProperty finds a property by any of its names.
 func findProperty(name string) (property, bool) {
 	for _, p := range properties {
-		if p.name == name || p.alias != "" && p.alias == name {
+		if p.name == name || slices.Contains(p.aliases, name) {
 			return p, true
 		}
 	}
 	return property{}, false
 }
 
+func knownProperty(name string) bool {
+	_, ok := findProperty(name)
+	return ok || moved[name] != ""
+}
+
+// propertyNames are all names that are read.
 func propertyNames() []string {
 	names := slices.Collect(maps.Keys(moved))
 	for _, p := range properties {
-		names = append(names, p.name)
-		if p.alias != "" {
-			names = append(names, p.alias)
-		}
+		names = append(append(names, p.name), p.aliases...)
 	}
 	slices.Sort(names)
 	return names
 }
 
-// moveProperties gives the properties that have a key of their own to that key, where nothing else set it.
-func (l *loader) moveProperties() {
-	for _, name := range slices.Sorted(maps.Keys(moved)) {
-		value, set := l.Kafka.Properties[name]
-		if !set {
+// secretProperty tells whether the value of a property must not be shown; of an unknown one by its name.
+func secretProperty(name string) bool {
+	if p, ok := findProperty(name); ok {
+		return p.secret
+	}
+	lower := strings.ToLower(name)
+	return strings.Contains(lower, "password") || strings.Contains(lower, "secret") || strings.Contains(lower, "key") ||
+		strings.Contains(lower, "jaas") || strings.Contains(lower, "token")
+}
+
+// fileProperties takes the members of kafka.properties in the file.
+func (l *loader) fileProperties(r *source.Reader, n *source.Node) {
+	if !r.Is(n, source.Object, propertiesPath) {
+		return
+	}
+	first := map[string]string{}
+	for _, f := range n.Fields {
+		p, _ := findProperty(f.Name)
+		if old, twice := first[p.name]; twice && p.name != "" {
+			r.Fail(&source.Node{Line: f.Line, Col: f.Col}, "duplicate_field", "%s.%s: is the same as %s, which is set too", propertiesPath, f.Name, old)
 			continue
 		}
-		path, origin := moved[name], l.Origins[propertiesPath+"."+name]
-		delete(l.Kafka.Properties, name)
-		delete(l.Origins, propertiesPath+"."+name)
-		if word, known := resets[value]; known {
-			value = word
-		}
-		if l.Origins[path] == "default" {
-			l.assign(path, value, origin)
+		first[p.name] = f.Name
+		// A text that looks like a number is not taken for one: 0123 would be 83.
+		number := (p.most > 0 || p.name == "") && f.Value.Kind == source.Number
+		if number || r.Is(f.Value, source.String, propertiesPath+"."+f.Name) {
+			l.property(f.Name, l.expand(r, f.Value), l.place(&source.Node{Line: f.Line, Col: f.Col}))
 		}
 	}
 }
 
-// validateProperties gives every property its first name and checks the value. A secret is never repeated.
-func (v *validation) validateProperties(set map[string]string) {
+// assignProperties takes the text of a variable or a flag for the whole map: name=value,name=value.
+func (l *loader) assignProperties(text, origin string) {
+	set := Properties{}
+	if err := (key{value: reflect.ValueOf(&set).Elem()}).setText(text); err != nil {
+		l.failf("%s: %s: %w", origin, propertiesPath, err)
+		return
+	}
+	l.Origins[propertiesPath] = origin
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		path := propertiesPath + "." + name
-		p, ok := findProperty(name)
-		if !ok {
-			v.failf(path, "is no Kafka property that is understood%s", didYouMean(name, propertyNames()))
-			continue
-		}
-		value := set[name]
-		switch _, twice := set[p.name]; {
-		case twice && name == p.alias:
-			v.failf(path, "is the same as %s, which is set too", p.name)
-		case p.values != nil && !slices.Contains(p.values, Property(set, p.name)):
-			v.failf(path, "must be one of %s, got %q", strings.Join(p.values, ", "), value)
-		case p.number:
-			if n, err := strconv.Atoi(value); err != nil || n < 0 {
-				v.failf(path, "must be a whole number, got %q", value)
-			}
-		}
+		l.property(name, set[name], origin)
 	}
-	v.validateLogin(set)
 }
 
-func (v *validation) validateLogin(set map[string]string) {
-	protocol, mechanism := strings.ToUpper(Property(set, "security.protocol")), Property(set, "sasl.mechanism")
-	sasl := strings.HasPrefix(protocol, "SASL")
+// property takes one property under its first name, its value in the case of the table. Unknown ones stay, for
+// Validate to name.
+func (l *loader) property(name, value, origin string) {
+	p, known := findProperty(name)
 	switch {
-	case sasl && mechanism == "":
-		v.failf(propertiesPath+".sasl.mechanism", "is needed with security.protocol %s", protocol)
-	case sasl && Property(set, "sasl.username") == "":
-		v.failf(propertiesPath+".sasl.username", "is needed with security.protocol %s", protocol)
-	case !sasl && mechanism != "":
-		v.failf(propertiesPath+".security.protocol", "must be SASL_SSL or SASL_PLAINTEXT where sasl.mechanism is set")
+	case name == jaasProperty:
+		user, password, err := parseJAAS(value)
+		if err != nil {
+			l.failf("%s: %s.%s: %w", origin, propertiesPath, name, err)
+			return
+		}
+		l.property("sasl.username", user, origin)
+		l.property("sasl.password", password, origin)
+		return
+	case known:
+		name, value = p.name, p.usual(value)
 	}
+	l.Kafka.Properties[name] = value
+	l.Origins[propertiesPath+"."+name] = origin
 }
 
-// Property is the value of a Kafka property under its first name or its other one, words in the case of the table;
-// empty where it is not set.
-func Property(set map[string]string, name string) string {
-	p, ok := findProperty(name)
-	if !ok {
-		panic(fmt.Sprintf("config: no property %s", name))
-	}
-	value, ok := set[p.name]
-	if !ok && p.alias != "" {
-		value = set[p.alias]
+// usual is a value in the case of the table.
+func (p property) usual(value string) string {
+	if p.name == "ssl.endpoint.identification.algorithm" && value == "" { // how the Java client is told
+		return "none"
 	}
 	for _, w := range p.values {
 		if strings.EqualFold(w, value) {
@@ -162,9 +218,71 @@ func Property(set map[string]string, name string) string {
 	return value
 }
 
-// secretProperty tells whether the value of a property must not be shown; of an unknown one by its name.
-func secretProperty(name string) bool {
-	p, ok := findProperty(name)
-	lower := strings.ToLower(name)
-	return ok && p.secret || !ok && (strings.Contains(lower, "password") || strings.Contains(lower, "secret") || strings.Contains(lower, "key"))
+// problem tells why a value cannot be; empty where it can. A secret is never repeated.
+func (p property) problem(value string) string {
+	switch {
+	case p.values != nil && !slices.Contains(p.values, p.usual(value)):
+		return fmt.Sprintf("must be one of %s, got %q%s", strings.Join(p.values, ", "), value, didYouMean(value, p.values))
+	case p.most > 0:
+		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < p.least || n > p.most {
+			return fmt.Sprintf("must be %d..%d, got %q", p.least, p.most, value)
+		}
+	case value == "":
+		return "must not be empty"
+	}
+	return ""
+}
+
+const jaasProperty = "sasl.jaas.config"
+
+var (
+	jaasModule = regexp.MustCompile(`^\s*[\w.]*\.(PlainLoginModule|ScramLoginModule)\s+required\s`)
+	jaasEscape = regexp.MustCompile(`\\(.)`)
+	jaasOption = regexp.MustCompile(`(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s;"']+))`)
+)
+
+// parseJAAS reads user name and password of the Java client's form: MODULE required username="u" password="p";
+func parseJAAS(text string) (user, password string, err error) {
+	bad := errors.New(`must be PlainLoginModule or ScramLoginModule required username="..." password="...";`)
+	if !jaasModule.MatchString(text) {
+		return "", "", bad
+	}
+	for _, m := range jaasOption.FindAllStringSubmatch(text, -1) {
+		value := jaasEscape.ReplaceAllString(m[2], "$1") + m[3] + m[4]
+		switch m[1] {
+		case "username":
+			user = value
+		case "password":
+			password = value
+		}
+	}
+	if user == "" || password == "" {
+		return "", "", bad
+	}
+	return user, password, nil
+}
+
+// moveProperties gives the properties that have a key of their own to that key, unless what set the key goes before.
+func (l *loader) moveProperties() {
+	for _, name := range slices.Sorted(maps.Keys(moved)) {
+		value, set := l.Kafka.Properties[name]
+		if !set {
+			continue
+		}
+		path, origin := moved[name], l.Origins[propertiesPath+"."+name]
+		delete(l.Kafka.Properties, name)
+		delete(l.Origins, propertiesPath+"."+name)
+		switch value {
+		case "smallest", "beginning":
+			value = "earliest"
+		case "largest", "end":
+			value = "latest"
+		}
+		switch was := l.Origins[path]; {
+		case rank(origin) > rank(was):
+			l.assign(path, value, origin)
+		case rank(origin) == rank(was):
+			l.failf("%s: %s.%s: is the same as %s, which is set too (%s)", origin, propertiesPath, name, path, was)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -10,9 +11,9 @@ import (
 	"time"
 )
 
-// Validate joins every rule that c breaks, each as "key: rule, got value".
-func (c *Config) Validate() error {
-	v := validation{c: c}
+// Validate joins every rule that c breaks, each as "key: rule, got value". Secrets are not repeated.
+func (c Config) Validate() error {
+	v := validation{c: &c}
 	v.all()
 	return errors.Join(v.errs...)
 }
@@ -24,9 +25,16 @@ type validation struct {
 	errs    []error
 }
 
+// validate puts the origin before each error.
+func (l *loader) validate() {
+	v := validation{c: &l.Config, origins: l.Origins}
+	v.all()
+	l.errs = append(l.errs, v.errs...)
+}
+
 func (v *validation) failf(path, format string, args ...any) {
 	place := ""
-	if o := v.origins[path]; o != "" && o != "default" {
+	if o := v.origins[path]; o != "" && o != byDefault {
 		place = o + ": "
 	}
 	v.errs = append(v.errs, fmt.Errorf("%s%s: %s", place, path, fmt.Sprintf(format, args...)))
@@ -35,31 +43,45 @@ func (v *validation) failf(path, format string, args ...any) {
 func (v *validation) all() {
 	c := v.c
 	v.brokers(c.Kafka.Brokers)
-	v.validateProperties(c.Kafka.Properties)
-	v.input(&c.Input)
-	v.topicName("topic_prefix", c.TopicPrefix)
-	v.word("group", c.Group)
-	if c.Instance != "" {
-		v.word("instance", c.Instance)
+	v.properties(c.Kafka.Properties)
+	v.inputs()
+	if strings.Trim(c.TopicPrefix, prefixLetters) != "" || !fits(c.TopicPrefix) || strings.Trim(c.TopicPrefix, ".") != c.TopicPrefix {
+		v.failf("topic_prefix", "must be 1 to 200 of a-z 0-9 . - and neither begin nor end with a dot, got %q", c.TopicPrefix)
 	}
-	for _, s := range []struct{ path, value string }{{"data_dir", c.DataDir}, {"campaigns", c.Campaigns}, {"endpoints", c.Endpoints}} {
-		if s.value == "" {
-			v.failf(s.path, "must not be empty")
-		}
+	if !fits(c.Group) || strings.ContainsFunc(c.Group, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		v.failf("group", "must be 1 to 200 printable characters without spaces, got %q", c.Group)
 	}
-	v.processor(&c.Processor)
-	v.between("sink.max_in_flight", c.Sink.MaxInFlight, 1, 100_000)
+	if c.Instance != "" && !isName(c.Instance) {
+		v.failf("instance", "must be 1 to 200 of a-z A-Z 0-9 . _ -, got %q", c.Instance)
+	}
 	for _, ref := range c.Sink.DefaultSecrets {
 		if kind, rest, _ := strings.Cut(ref, ":"); rest == "" || kind != "env" && kind != "file" {
 			v.failf("sink.default_secrets", "must be env:NAME or file:PATH; a secret never stands here itself")
 		}
 	}
-	if c.Admin.Listen != "" && !hostPort(c.Admin.Listen) {
+	if c.Admin.Listen != "" && !hostPort(c.Admin.Listen, 0) {
 		v.failf("admin.listen", "must be HOST:PORT, or empty for none, got %q", c.Admin.Listen)
 	}
 	for _, k := range keys(c) {
-		if k.oneOf != nil && !slices.Contains(k.oneOf, k.text()) {
-			v.failf(k.path, "must be one of %s, got %q%s", strings.Join(k.oneOf, ", "), k.text(), didYouMean(k.text(), k.oneOf))
+		v.tagged(k)
+	}
+}
+
+// tagged checks what the tags of a field say.
+func (v *validation) tagged(k key) {
+	mayBeEmpty := k.path == "instance" || strings.Contains(k.allowed, "empty")
+	switch k.value.Interface().(type) {
+	case int, time.Duration:
+		if least, most := k.bounds(); k.value.Int() < least || k.value.Int() > most {
+			v.failf(k.path, "must be %s, got %s", k.allowed, k.text())
+		}
+	case string:
+		text := k.value.String()
+		switch {
+		case k.oneOf != nil && !slices.Contains(k.oneOf, text):
+			v.failf(k.path, "must be one of %s, got %q%s", strings.Join(k.oneOf, ", "), text, didYouMean(text, k.oneOf))
+		case text == "" && !mayBeEmpty && k.path != "topic_prefix" && k.path != "group" && k.path != "input.start":
+			v.failf(k.path, "must not be empty")
 		}
 	}
 }
@@ -73,36 +95,28 @@ func (v *validation) brokers(brokers []string) {
 	case brokers[0] == Embedded:
 	default:
 		for _, b := range brokers {
-			if !hostPort(b) {
-				v.failf("kafka.brokers", "must be HOST:PORT, or %s, got %q", Embedded, b)
+			if !hostPort(b, 1) {
+				v.failf("kafka.brokers", "must be %s, or a list of HOST:PORT, got %q%s", Embedded, b, didYouMean(b, []string{Embedded}))
 			}
 		}
 	}
 }
 
-func (v *validation) input(in *Input) {
+func (v *validation) inputs() {
+	in := v.c.Input
 	if len(in.Topics) == 0 {
 		v.failf("input.topics", "must name a topic")
 	}
-	seen := map[string]bool{}
-	for _, t := range in.Topics {
-		v.inputTopic("input.topics", t)
-		if seen[t] {
-			v.failf("input.topics", "names %s twice", t)
+	for i, topic := range in.Topics {
+		v.inputTopic("input.topics", topic)
+		if slices.Contains(in.Topics[:i], topic) {
+			v.failf("input.topics", "names %s twice", topic)
 		}
-		seen[t] = true
 	}
 	if p := in.ProfilesTopic; p != "" {
 		v.inputTopic("input.profiles_topic", p)
-		if seen[p] {
+		if slices.Contains(in.Topics, p) {
 			v.failf("input.profiles_topic", "must not be one of input.topics, got %s", p)
-		}
-	}
-	for _, f := range []struct{ name, path string }{
-		{"type", in.Fields.Type}, {"id", in.Fields.ID}, {"time", in.Fields.Time}, {"properties", in.Fields.Properties},
-	} {
-		if f.path == "" {
-			v.failf("input.fields."+f.name, "must not be empty")
 		}
 	}
 	if _, _, err := in.StartTime(); err != nil {
@@ -110,8 +124,9 @@ func (v *validation) input(in *Input) {
 	}
 }
 
-// StartTime reads Start: where a new group begins. latest and earliest tell which; both are false for a time.
-func (in *Input) StartTime() (at time.Time, earliest bool, err error) {
+// StartTime reads Start: where a new group begins. It is at a time, or at the earliest record, or, where both are
+// zero, at the end.
+func (in Input) StartTime() (at time.Time, earliest bool, err error) {
 	switch in.Start {
 	case "latest":
 		return time.Time{}, false, nil
@@ -125,54 +140,87 @@ func (in *Input) StartTime() (at time.Time, earliest bool, err error) {
 	return at, false, nil
 }
 
+// written are the topics that vigil writes, after the prefix (interface 3); reading one would feed it its own output.
+var written = []string{"webhooks", "webhooks.retry-1", "webhooks.retry-2", "webhooks.parked", "shadow", "attempts", "state", "journal", "campaigns"}
+
 func (v *validation) inputTopic(path, name string) {
-	v.topicName(path, name)
-	if strings.HasPrefix(name, v.c.TopicPrefix+".") || strings.HasPrefix(name, "dlq."+v.c.TopicPrefix+".") {
-		v.failf(path, "must not be one of the topics under topic_prefix, got %s", name)
+	if !isName(name) || name == "." || name == ".." {
+		v.failf(path, "must be topics of 1 to 200 of a-z A-Z 0-9 . _ -, got %q", name)
+	}
+	rest, own := strings.CutPrefix(name, v.c.TopicPrefix+".")
+	if own && slices.Contains(written, rest) || strings.HasPrefix(name, "dlq."+v.c.TopicPrefix+".") {
+		v.failf(path, "must not be a topic that vigil writes, got %s", name)
 	}
 }
 
-func (v *validation) topicName(path, name string) {
-	legal := strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
-	if name == "" || len(name) > 200 || !legal || name == "." || name == ".." {
-		v.failf(path, "must be 1 to 200 of a-z A-Z 0-9 . _ -, got %q", name)
-	}
-}
-
-func (v *validation) word(path, text string) {
-	if text == "" || len(text) > 200 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		v.failf(path, "must be 1 to 200 printable characters without spaces, got %q", text)
-	}
-}
-
-func (v *validation) processor(p *Processor) {
-	const day = 24 * time.Hour
-	for _, d := range []struct {
-		name              string
-		value, least, top time.Duration
-	}{
-		{"allowed_lateness", p.AllowedLateness, 0, day},
-		{"max_event_age", p.MaxEventAge, 0, 400 * day},
-		{"max_fire_delay", p.MaxFireDelay, 0, 400 * day},
-		{"commit_interval", p.CommitInterval, 10 * time.Millisecond, 10 * time.Second},
-		{"checkpoint_interval", p.CheckpointInterval, 100 * time.Millisecond, time.Hour},
-		{"clock_grace", p.ClockGrace, 0, time.Hour},
-	} {
-		if d.value < d.least || d.value > d.top || d.value%time.Millisecond != 0 {
-			v.failf("processor."+d.name, "must be %s to %s in whole milliseconds, got %s", formatDuration(d.least), formatDuration(d.top), formatDuration(d.value))
+// properties checks each property, then those that depend on each other.
+func (v *validation) properties(set Properties) {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		path := propertiesPath + "." + name
+		p, known := findProperty(name)
+		switch {
+		case known:
+			if why := p.problem(set[name]); why != "" {
+				v.failf(path, "%s", why)
+			}
+		case retired[name] != "":
+			v.failf(path, "%s", retired[name])
+		default:
+			v.failf(path, "unknown Kafka property%s", didYouMean(name, propertyNames()))
 		}
 	}
-	v.between("processor.workers", p.Workers, 0, 1024)
-}
-
-func (v *validation) between(path string, value, least, most int) {
-	if value < least || value > most {
-		v.failf(path, "must be %d to %d, got %d", least, most, value)
+	v.security(set)
+	session, beat := milliseconds(set["session.timeout.ms"]), milliseconds(set["heartbeat.interval.ms"])
+	if session > 0 && beat >= session {
+		v.failf(propertiesPath+".heartbeat.interval.ms", "must be less than session.timeout.ms, got %d", beat)
 	}
 }
 
-func hostPort(text string) bool {
+func milliseconds(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil { // named already
+		return 0
+	}
+	return n
+}
+
+// security checks that the protocol and what goes with it agree: a login or a certificate that nobody uses is a
+// mistake, and a silent one would be an open door.
+func (v *validation) security(set Properties) {
+	protocol := strings.ToUpper(set["security.protocol"])
+	for _, name := range []string{"sasl.mechanism", "sasl.username", "sasl.password"} {
+		need := strings.HasPrefix(protocol, "SASL")
+		if _, given := set[name]; need && !given {
+			v.failf(propertiesPath+"."+name, "is needed with security.protocol %s", protocol)
+		} else if given && !need {
+			v.failf(propertiesPath+"."+name, "needs security.protocol SASL_SSL or SASL_PLAINTEXT (or KAFKA_TLS_ENABLED=true)")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if strings.HasPrefix(name, "ssl.") && !strings.HasSuffix(protocol, "SSL") {
+			v.failf(propertiesPath+"."+name, "needs security.protocol SSL or SASL_SSL (or KAFKA_TLS_ENABLED=true)")
+		}
+	}
+	if (set["ssl.certificate.location"] == "") != (set["ssl.key.location"] == "") {
+		v.failf(propertiesPath+".ssl.certificate.location", "and ssl.key.location go together")
+	}
+	if v.c.Kafka.IsEmbedded() && protocol != "" && protocol != "PLAINTEXT" {
+		v.failf(propertiesPath+".security.protocol", "must be PLAINTEXT with the %s broker, got %q", Embedded, protocol)
+	}
+}
+
+const (
+	prefixLetters = "abcdefghijklmnopqrstuvwxyz0123456789.-"
+	nameLetters   = prefixLetters + "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+)
+
+func fits(text string) bool { return len(text) >= 1 && len(text) <= 200 }
+
+// isName tells whether a text can be a topic or a member id.
+func isName(text string) bool { return fits(text) && strings.Trim(text, nameLetters) == "" }
+
+func hostPort(text string, least int) bool {
 	host, port, err := net.SplitHostPort(text)
 	n, bad := strconv.Atoi(port)
-	return err == nil && bad == nil && n >= 0 && n < 1<<16 && !strings.ContainsAny(host, " /@")
+	return err == nil && bad == nil && n >= least && n < 1<<16 && !strings.ContainsAny(host, " /@") && (host != "" || least == 0)
 }

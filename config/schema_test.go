@@ -3,34 +3,12 @@ package config_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"vigil/config"
 )
-
-func TestReferenceIsUpToDate(t *testing.T) {
-	const path = "../docs/configuration.md"
-	if *update {
-		if err := os.WriteFile(path, config.Reference(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(config.Reference())); diff != "" {
-		t.Errorf("%s is out of date, run go test ./config -update: %s", path, diff)
-	}
-	if strings.Contains(string(want), "|  |\n") {
-		t.Error("a key has no description")
-	}
-}
 
 func TestSchema(t *testing.T) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(config.Schema()))
