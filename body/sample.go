@@ -26,11 +26,45 @@ func (w *Webhook) try(r *source.Reader, c *template.Compiler) {
 		{Anchor: bare, Events: []*event.Snapshot{bare, bare}},
 	} {
 		f.FireID, f.User, f.Key, f.At = "0123456789abcdef0123456789abcdef", sampleValue, sampleValue, 1767225600000
-		if _, err := w.Render(f); err != nil {
+		failures := w.failures(c, &f)
+		for _, err := range failures {
 			report(r, c, err)
+		}
+		if len(failures) > 0 {
 			return
 		}
 	}
+}
+
+// failures are those of single texts and of the URL; where there is none, of the whole.
+func (w *Webhook) failures(c *template.Compiler, f *Fire) []error {
+	s, err := w.scope(f)
+	if err != nil {
+		return []error{err}
+	}
+	all := c.Failures(s)
+	for _, t := range []*template.Text{w.url, w.path} {
+		if t == nil {
+			continue
+		}
+		if text, err := t.Render(s, escapeURL); err == nil {
+			err = checkURL(text, origin(t.Fixed()))
+			all = appendError(all, t.Where, err)
+		}
+	}
+	if len(all) == 0 {
+		_, err = w.Render(*f)
+		all = appendError(all, "body", err)
+	}
+	return all
+}
+
+// appendError appends an error of a leaf, if it is one.
+func appendError(all []error, where string, err error) []error {
+	if err == nil {
+		return all
+	}
+	return append(all, &template.Error{Where: where, Err: err})
 }
 
 func report(r *source.Reader, c *template.Compiler, err error) {

@@ -35,7 +35,8 @@ func (r *reading) warnKey(trigger, key *source.Node) {
 // warnDate tells of dates without a time of day; the property's own form cannot be known here (semantics 3.5).
 func (r *reading) warnDate(trigger *source.Node) {
 	d := r.c.Trigger.Date
-	if d == nil || d.At >= 0 || len(d.Offsets) == 0 {
+	property := trigger.Field("property")
+	if d == nil || d.At >= 0 || len(d.Offsets) == 0 || property == nil {
 		return
 	}
 	for _, o := range d.Offsets {
@@ -43,5 +44,5 @@ func (r *reading) warnDate(trigger *source.Node) {
 			return
 		}
 	}
-	r.Warn(trigger.Field("property"), "no_time_of_day", "a property that holds a date only fires at midnight\nstate at: \"09:00\"")
+	r.Warn(property, "no_time_of_day", "a property that holds a date only fires at midnight\nstate at: \"09:00\"")
 }

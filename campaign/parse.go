@@ -95,10 +95,9 @@ func (r *reading) campaign(root *source.Node) {
 }
 
 func (r *reading) id(n *source.Node) {
-	if !r.Is(n, source.String, "id") {
+	if r.c.ID = r.Text(n, "id"); r.c.ID == "" {
 		return
 	}
-	r.c.ID = n.Text
 	if !idPattern.MatchString(n.Text) {
 		r.Fail(n, "bad_id", "id must be 1 to 64 of a-z 0-9 - _ . , got %q", n.Text)
 	}
@@ -139,6 +138,10 @@ func (r *reading) zone(n *source.Node, what string, missing *time.Location) *tim
 
 // duration reads a duration of 1 s to 400 d in ms; 0 where there is none.
 func (r *reading) duration(n *source.Node, what string) int64 {
+	if n != nil && n.Kind == source.Number {
+		r.Fail(n, "bad_duration", "%s must be a duration such as 30m, not a number\ngive it a unit: %ss or %sm", what, n.Text, n.Text)
+		return 0
+	}
 	if !r.Is(n, source.String, what) {
 		return 0
 	}
@@ -225,11 +228,9 @@ func (r *reading) step(n *source.Node, what string, counted bool) Step {
 		s.Event = r.eventType(n, what)
 		return s
 	}
-	if n.Kind != source.Object {
-		r.Fail(n, "wrong_type", "%s must be an event type or {event, where, count}, not %s", what, n.Kind)
+	if !r.Object(n, what, "event", "where", "count") {
 		return s
 	}
-	r.Object(n, what, "event", "where", "count")
 	s.Event = r.eventType(r.Require(n, what, "event"), "event")
 	if where := n.Field("where"); where != nil {
 		s.Where = r.filter(where, "where")

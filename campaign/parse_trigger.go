@@ -77,14 +77,15 @@ func (r *reading) single(n *source.Node) {
 	t := &r.c.Trigger
 	t.Shape = Single
 	t.Did = r.steps(r.Require(n, "this trigger", "did"), "did", stepRule{1, 1, true})
-	if within := n.Field("within"); within != nil {
-		if stepNode(n.Field("did")).Field("count") == nil {
-			r.Fail(within, "no_meaning", "within goes with a count in the step\nwrite did: {event: NAME, count: N}")
-		}
+	within := n.Field("within")
+	if within != nil && stepNode(n.Field("did")).Field("count") != nil {
 		r.takes(n, "a count within a time", "did", "within")
 		t.Shape = Set
 		t.Within = r.duration(within, "within")
 		return
+	}
+	if within != nil {
+		r.Fail(within, "no_meaning", "within goes with a count in the step\nwrite did: {event: NAME, count: N}")
 	}
 	r.takes(n, "a single action", "did", "occurrence", "delay", "within")
 	t.First = r.OneOf(n.Field("occurrence"), "occurrence", "every", "first") == "first"

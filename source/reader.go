@@ -45,8 +45,11 @@ func (r *Reader) Warn(n *Node, code, format string, args ...any) {
 	r.note(n, Warning, code, fmt.Sprintf(format, args...))
 }
 
-// note records a problem; what follows a newline in text is the hint.
+// note records a problem; what follows a newline in text is the hint. A nil n is the file as a whole.
 func (r *Reader) note(n *Node, severity Severity, code, text string) {
+	if n == nil {
+		n = &Node{}
+	}
 	if len(r.problems) == maxProblems {
 		return
 	}
@@ -71,11 +74,9 @@ func (r *Reader) Is(n *Node, kind Kind, what string) bool {
 	if n.Kind == kind {
 		return true
 	}
-	hint := ""
-	if kind == String && (n.Kind == Number || n.Kind == Bool) {
-		hint = fmt.Sprintf("\nput it in quotes: %q", n.Text)
+	if !n.unread {
+		r.Fail(n, "wrong_type", "%s must be %s, not %s", what, kind, n.Kind)
 	}
-	r.Fail(n, "wrong_type", "%s must be %s, not %s%s", what, kind, n.Kind, hint)
 	return false
 }
 
@@ -114,6 +115,10 @@ func (r *Reader) Require(n *Node, what, name string) *Node {
 
 // Text reads a text that is not empty.
 func (r *Reader) Text(n *Node, what string) string {
+	if n != nil && (n.Kind == Number || n.Kind == Bool) {
+		r.Fail(n, "wrong_type", "%s must be %s, not %s\nput it in quotes: %q", what, String, n.Kind, n.Text)
+		return ""
+	}
 	if !r.Is(n, String, what) {
 		return ""
 	}

@@ -44,6 +44,8 @@ type Node struct {
 	Col    int
 	Items  []*Node // of a list
 	Fields []Field // of an object, in the order written; names are unique
+
+	unread bool // it is there, but was refused; its type is not complained of again
 }
 
 // Field is one member of an object and the place of its name.

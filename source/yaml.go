@@ -154,6 +154,12 @@ func (r *Reader) node(n ast.Node, depth int) *Node {
 		at = place(n.Key)
 		at.Kind = Object
 		r.field(at, n, depth)
+	case *ast.AnchorNode:
+		r.Fail(at, "anchor", "anchors and aliases are not read; write it out")
+		return r.node(n.Value, depth+1)
+	case *ast.TagNode:
+		r.Fail(at, "tag", "tags are not read; put a text in quotes")
+		return r.node(n.Value, depth+1)
 	case *ast.SequenceNode:
 		at.Kind = List
 		for _, v := range n.Values {
@@ -224,12 +230,13 @@ func (r *Reader) scalar(at *Node, n ast.Node) {
 	case *ast.LiteralNode:
 		at.Kind, at.Text = String, n.Value.Value
 	case *ast.InfinityNode, *ast.NanNode:
+		at.unread = true
 		r.Fail(at, "number", "%s is no JSON number", n.GetToken().Value)
-	case *ast.AnchorNode, *ast.AliasNode:
+	case *ast.AliasNode:
+		at.unread = true
 		r.Fail(at, "anchor", "anchors and aliases are not read; write it out")
-	case *ast.TagNode:
-		r.Fail(at, "tag", "tags are not read; put a text in quotes")
 	default:
+		at.unread = true
 		r.Fail(at, "syntax", "this is not read here: %s", n.Type())
 	}
 }

@@ -47,6 +47,7 @@ type Compiler struct {
 	outputs int
 	paths   [][]string              // that outputs speak of
 	leaves  map[string]*source.Node // by the name that errors give
+	texts   []*Text
 }
 
 // Uses tells whether an output speaks of the root.
@@ -88,8 +89,20 @@ func (c *Compiler) Text(n *source.Node, where string) *Text {
 		c.outputs++
 		rest = behind
 	}
+	c.texts = append(c.texts, t)
 	c.limit(n, where)
 	return t
+}
+
+// Failures renders every text compiled so far by itself and tells what fails.
+func (c *Compiler) Failures(s *Scope) []error {
+	var all []error
+	for _, t := range c.texts {
+		if _, err := t.Render(s, nil); err != nil {
+			all = append(all, err)
+		}
+	}
+	return all
 }
 
 // limit counts the sources and outputs of all templates of the campaign and reports the one that is too much.
