@@ -57,7 +57,7 @@ func (f *produceFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer closeInput()
-	client, err := f.settings.client(cmd.Context(), kgo.DefaultProduceTopic(f.topic))
+	client, _, err := f.settings.client(cmd.Context(), kgo.DefaultProduceTopic(f.topic))
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ Global flags:
 
 // rootCommand is `vigil` with all its commands.
 func rootCommand() *cobra.Command {
+	cobra.EnableCommandSorting = false
 	root := &cobra.Command{
 		Use:   "vigil",
 		Short: "Watches what users do on Kafka topics and sends a webhook when a campaign says so",
@@ -48,7 +49,11 @@ func rootCommand() *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(simulateCommand(), versionCommand())
+	root.AddCommand(
+		demoCommand(), runCommand(), processorCommand(), sinkCommand(), brokerCommand(), topicsCommand(), produceCommand(),
+		lintCommand(), simulateCommand(), schemaCommand(), configCommand(), versionCommand(),
+		healthcheckCommand(), demoGeneratorCommand(), demoReceiverCommand(),
+	)
 	return root
 }
 

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"vigil/config"
+)
+
+// service is what processor, sink and run have in common: configuration, log, metrics, admin listener, and the order
+// of starting and stopping.
+type service struct {
+	cfg      config.Config
+	log      zerolog.Logger
+	screen   io.Writer
+	registry *prometheus.Registry
+	insecure bool
+	embedded bool // the broker is in this process
+	checks   []check
+	parts    []part
+	draining atomic.Bool
+}
+
+// part is something that runs until its context ends and drains before it returns.
+type part struct {
+	name string
+	run  func(context.Context) error
+}
+
+// serviceFlags are the flags of the three commands.
+type serviceFlags struct {
+	settings
+	insecure bool
+}
+
+func (f *serviceFlags) flags(cmd *cobra.Command) {
+	f.settings.flags(cmd)
+	cmd.Flags().BoolVar(&f.insecure, "insecure", false, "allow an admin listener that others can reach")
+}
+
+// newService reads the configuration and prepares log and metrics.
+func (f *serviceFlags) newService(cmd *cobra.Command, loaded config.Config) (*service, error) {
+	log, err := newLog(loaded.Log, cmd.ErrOrStderr())
+	if err != nil {
+		return nil, err
+	}
+	s := &service{
+		cfg: loaded, log: log, screen: cmd.ErrOrStderr(), insecure: f.insecure, registry: prometheus.NewRegistry(),
+	}
+	s.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildGauge(),
+	)
+	s.checks = []check{{"not draining", func() error {
+		if s.draining.Load() {
+			return errors.New("draining")
+		}
+		return nil
+	}}}
+	return s, nil
+}
+
+func buildGauge() prometheus.Collector {
+	b := build()
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "vigil_build_info", Help: "1, labelled with what this binary is.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go},
+	})
+	g.Set(1)
+	return g
+}
+
+// reach makes sure that a broker answers before anything runs.
+func (s *service) reach(ctx context.Context) error {
+	client, err := openClient(ctx, s.cfg)
+	if err == nil {
+		client.Close()
+	}
+	return err
+}
+
+// serve starts the admin listener and every part, and returns when all have drained. The first failure stops the rest.
+func (s *service) serve(ctx context.Context, banner ...string) error {
+	if s.cfg.Admin.Listen != "" {
+		url, serve, err := adminServer{s.cfg.Admin.Listen, s.insecure, s.registry, s.checks}.start()
+		if err != nil {
+			return err
+		}
+		banner = append(banner, "admin      "+url)
+		admin, stop := context.WithCancel(context.WithoutCancel(ctx)) // answers until all have drained
+		served := make(chan error, 1)
+		go func() { served <- serve(admin) }()
+		defer func() { stop(); <-served }()
+	}
+	s.show(banner)
+	group, ctx := errgroup.WithContext(ctx)
+	var running atomic.Int32
+	for _, p := range s.parts {
+		running.Add(1)
+		group.Go(func() error {
+			defer running.Add(-1)
+			if err := p.run(ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			} else if err != nil {
+				s.log.Warn().Err(err).Str("part", p.name).Msg("not drained cleanly")
+			}
+			return nil
+		})
+	}
+	done := make(chan struct{})
+	go s.tellDraining(ctx, done, &running)
+	err := group.Wait()
+	close(done)
+	if err == nil && s.draining.Load() {
+		s.log.Info().Msg("drained")
+	}
+	return reached(err)
+}
+
+// tellDraining says once a second what a stop waits for.
+func (s *service) tellDraining(ctx context.Context, done <-chan struct{}, running *atomic.Int32) {
+	select {
+	case <-ctx.Done():
+	case <-done:
+		return
+	}
+	s.draining.Store(true)
+	began := time.Now()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		s.log.Info().Int32("running", running.Load()).Dur("after", time.Since(began).Round(time.Second)).
+			Msg("draining; a second ^C kills")
+		select {
+		case <-tick.C:
+		case <-done:
+			return
+		}
+	}
+}
+
+// show prints the banner: lines on a terminal, else one record of the log.
+func (s *service) show(lines []string) {
+	lines = append([]string{"vigil      " + build().Version}, lines...)
+	if terminal(s.screen) {
+		fmt.Fprintln(s.screen, strings.Join(lines, "\n"))
+		return
+	}
+	event := s.log.Info()
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, " ")
+		event.Str(name, strings.TrimSpace(value))
+	}
+	event.Msg("started")
+}
+
+func (s *service) brokersLine() string {
+	where := ""
+	if s.embedded {
+		where = " (embedded: for development only)"
+	}
+	return fmt.Sprintf("brokers    %s%s, group %s", strings.Join(s.cfg.Kafka.Brokers, ", "), where, s.cfg.Group)
+}
+
+func (s *service) topicsLine() string {
+	return fmt.Sprintf("topics     %s -> %s.webhooks", strings.Join(inputTopics(s.cfg), ", "), s.cfg.TopicPrefix)
+}
+
+// folderSize is a folder and the bytes of the files in it, for people.
+func folderSize(dir string) string {
+	var sum int64
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // what is not there has no size
+		}
+		if stat, err := d.Info(); err == nil {
+			sum += stat.Size()
+		}
+		return nil
+	})
+	return fmt.Sprintf("%s, %.1f MB", dir, float64(sum)/(1<<20))
+}
+
+// watch reads folders again when they change.
+func (s *service) watch(folders ...folder) {
+	s.parts = append(s.parts, part{"reload", newReloads(s.log, s.registry, folders...).run})
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/config"
+	"vigil/kafka"
+)
+
+const reachWithin = 5 * time.Second // for the first answer of a broker
+
+// settings are the flags of every command that needs a configuration: --config and -X.
+type settings struct {
+	file      string
+	overrides []string
+}
+
+func (s *settings) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.file, "config", "", "configuration file (default: $VIGIL_CONFIG, or none)")
+	cmd.Flags().StringArrayVarP(&s.overrides, "set", "X", nil, "one setting, `key=value`, such as kafka.brokers=localhost:9092; as often as needed")
+}
+
+// load reads the configuration; every mistake is one line of the error.
+func (s *settings) load() (config.Loaded, error) {
+	flags := map[string]string{}
+	for _, o := range s.overrides {
+		name, value, ok := strings.Cut(o, "=")
+		if !ok {
+			return config.Loaded{}, usagef("-X takes key=value, not %q", o)
+		}
+		flags[strings.TrimSpace(name)] = value
+	}
+	loaded, err := config.Load(s.file, os.Environ(), flags)
+	if err != nil {
+		return config.Loaded{}, exit(exitInvalid, err)
+	}
+	return loaded, nil
+}
+
+// outside is the configuration with the embedded broker where every process but `vigil run` finds it.
+func (s *settings) outside() (config.Config, error) {
+	loaded, err := s.load()
+	if err == nil && loaded.Kafka.IsEmbedded() {
+		loaded.Kafka.Brokers = []string{embeddedAddr}
+	}
+	return loaded.Config, err
+}
+
+// client makes a client of the configured brokers, and has made sure that they answer.
+func (s *settings) client(ctx context.Context, more ...kgo.Opt) (*kgo.Client, config.Config, error) {
+	cfg, err := s.outside()
+	if err != nil {
+		return nil, cfg, err
+	}
+	client, err := openClient(ctx, cfg, more...)
+	return client, cfg, err
+}
+
+// openClient makes a client and waits until a broker answers.
+func openClient(ctx context.Context, cfg config.Config, more ...kgo.Opt) (*kgo.Client, error) {
+	options, err := kafka.Options(cfg, zerolog.Nop())
+	if err != nil {
+		return nil, exit(exitInvalid, err)
+	}
+	client, err := kgo.NewClient(append(options, more...)...)
+	if err != nil {
+		return nil, exit(exitInvalid, fmt.Errorf("make a Kafka client: %w", err))
+	}
+	within, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	if err := client.Ping(within); err != nil {
+		client.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, unreachable(brokersError(cfg, err))
+	}
+	return client, nil
+}
+
+// brokersError says which brokers did not answer, and what to do.
+func brokersError(cfg config.Config, err error) error {
+	brokers := strings.Join(cfg.Kafka.Brokers, ", ")
+	if brokers == embeddedAddr {
+		return fmt.Errorf("no Kafka broker answers at %s: start `vigil run` or `vigil broker`, or set kafka.brokers (%w)", brokers, err)
+	}
+	return fmt.Errorf("no Kafka broker answers at %s: check kafka.brokers and kafka.properties (%w)", brokers, err)
+}
+
+func unreachable(err error) error { return exit(exitUnreachable, err) }
+
+// newLog is the log of a service: for people on a terminal, else JSON.
+func newLog(cfg config.Log, w io.Writer) (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(cfg.Level)
+	if err != nil {
+		return zerolog.Nop(), exit(exitInvalid, fmt.Errorf("log.level: %w", err))
+	}
+	if cfg.Format == "console" || cfg.Format != "json" && terminal(w) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !colours(w)}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+}
+
+// reached gives an error of a broker that stopped answering its exit code.
+func reached(err error) error {
+	var network interface{ Timeout() bool }
+	if errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) {
+		return unreachable(err)
+	}
+	return err
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"vigil/kafka"
+	"vigil/sink"
+	"vigil/sink/egress"
+)
+
+func sinkCommand() *cobra.Command {
+	var f serviceFlags
+	cmd := &cobra.Command{
+		Use:   "sink",
+		Short: "Run the sink alone: send what is on vigil.webhooks",
+		Example: example(`
+			vigil sink --config vigil.yaml
+			vigil sink -X kafka.brokers=broker:9092 -X endpoints=./endpoints`),
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := f.outside()
+			if err != nil {
+				return err
+			}
+			s, err := f.newService(cmd, cfg)
+			if err != nil {
+				return err
+			}
+			set := s.campaignSet()
+			endpoints, err := s.addSink(set)
+			if err != nil {
+				return err
+			}
+			folders := []folder{endpoints}
+			if _, err := os.Stat(cfg.Campaigns); err == nil { // a sink may run without: then every campaign is active
+				if err := set.again(); err != nil {
+					return err
+				}
+				folders = append(folders, folder{cfg.Campaigns, "campaigns", set.again})
+			}
+			if err := s.reach(cmd.Context()); err != nil {
+				return err
+			}
+			s.watch(folders...)
+			return s.serve(cmd.Context(), s.brokersLine(), s.topicsLine())
+		},
+	}
+	f.flags(cmd)
+	return cmd
+}
+
+// addSink makes the sink a part of the service; the folder of endpoints is returned to be watched.
+func (s *service) addSink(set *campaignSet) (folder, error) {
+	endpoints, err := loadEndpoints(s.cfg.Endpoints)
+	if err != nil {
+		return folder{}, err
+	}
+	options, err := kafka.Options(s.cfg, s.log)
+	if err != nil {
+		return folder{}, exit(exitInvalid, err)
+	}
+	it, err := sink.New(sink.Config{
+		Client: options, Topics: sink.TopicsOf(s.cfg.TopicPrefix), Group: s.cfg.Group + ".sink", Instance: s.cfg.Instance,
+		Policy: egress.Policy{
+			Version: build().Version, MaxInFlight: s.cfg.Sink.MaxInFlight,
+			DefaultSecrets: s.cfg.Sink.DefaultSecrets, LookupEnv: os.LookupEnv,
+		},
+		Endpoints: endpoints, CampaignStatus: set.of,
+	}, sink.Deps{Log: s.log, Registry: s.registry})
+	if err != nil {
+		return folder{}, exit(exitInvalid, err)
+	}
+	s.parts = append(s.parts, part{"sink", it.Run})
+	return folder{s.cfg.Endpoints, "endpoints", func() error {
+		list, err := loadEndpoints(s.cfg.Endpoints)
+		if err != nil {
+			return err
+		}
+		return it.SetEndpoints(list)
+	}}, nil
+}
