@@ -2,27 +2,24 @@ package flowtest
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+
+	"vigil/config"
 )
 
-// What docker-compose.yml relies on without saying it (interface 2).
 const (
-	brokerPort = "9092"                  // of kafka.brokers: embedded
-	readyURL   = "127.0.0.1:9321"        // admin.listen, which `vigil healthcheck` asks
-	eventTopic = "events"                // input.topics, which the generator writes to
-	stateDir   = "/vigil-data"           // data_dir, from the root of the image
-	rulesDir   = "/campaigns"            // campaigns
-	targetsDir = "/endpoints"            // endpoints
-	brokerVar  = "VIGIL_KAFKA_BROKERS"   // kafka.brokers
-	nameVar    = "VIGIL_INSTANCE"        // instance
-	kafkaImage = "apache/kafka:4.1.0"    // the version of flowtest/kafka/pom.xml
+	brokerVar  = "VIGIL_KAFKA_BROKERS"
+	nameVar    = "VIGIL_INSTANCE"
 	secretVar  = "SHOP_SECRET"           // of deploy/compose/endpoints/shop.yaml and of the receiver
+	broker     = "kafka:9092"            // within the stack
 	hostBroker = "127.0.0.1:19092:19092" // for clients on this machine
+	kafkaImage = "apache/kafka:4.1.0"    // the version of flowtest/kafka/pom.xml
 )
 
 // composed is the part of a compose file that the tests speak of.
@@ -57,7 +54,7 @@ func TestComposeServices(t *testing.T) {
 		"processor-2": {"processor"},
 		"sink":        {"sink"},
 		"receiver":    {"demo-receiver", "--listen", ":8080"},
-		"generator":   {"demo-generator", "--brokers", "kafka:" + brokerPort},
+		"generator":   {"demo-generator", "--brokers", broker},
 	}
 	got := map[string][]string{}
 	for name, s := range c.Services {
@@ -85,7 +82,7 @@ func TestComposeSetsLittle(t *testing.T) {
 				t.Errorf("%s sets %s", name, key)
 			}
 		}
-		if address, set := s.Environment[brokerVar]; set && address != "kafka:"+brokerPort {
+		if address, set := s.Environment[brokerVar]; set && address != broker {
 			t.Errorf("%s looks for Kafka at %s", name, address)
 		}
 		if strings.HasPrefix(name, "processor") && s.Environment[nameVar] != name {
@@ -99,7 +96,7 @@ func TestComposeKafka(t *testing.T) {
 	if diff := cmp.Diff([]string{hostBroker}, kafka.Ports); diff != "" {
 		t.Error(diff)
 	}
-	want := "PLAINTEXT://kafka:" + brokerPort + ",HOST://localhost:19092"
+	want := "PLAINTEXT://" + broker + ",HOST://localhost:19092"
 	if got := kafka.Environment["KAFKA_ADVERTISED_LISTENERS"]; got != want {
 		t.Errorf("Kafka tells clients %s, want %s", got, want)
 	}
@@ -108,14 +105,35 @@ func TestComposeKafka(t *testing.T) {
 	}
 }
 
-func TestComposeFolders(t *testing.T) {
+// TestComposeMatchesDefaults wants every mount where a default looks for it, from the root of the image, and the health
+// check to ask where the admin listener is.
+func TestComposeMatchesDefaults(t *testing.T) {
+	d := config.Default()
+	folders := []string{path.Join("/", d.DataDir), path.Join("/", d.Campaigns), path.Join("/", d.Endpoints)}
 	for name, s := range compose(t).Services {
 		for _, volume := range s.Volumes {
 			inside := strings.Split(volume, ":")[1]
-			if name != "kafka" && !slices.Contains([]string{stateDir, rulesDir, targetsDir}, inside) {
+			if name != "kafka" && !slices.Contains(folders, inside) {
 				t.Errorf("%s mounts %s, where no default looks", name, inside)
 			}
 		}
+		plain := slices.Equal(s.Healthcheck.Test, []string{"CMD", "/vigil", "healthcheck"})
+		if runs := len(s.Command) == 1; runs != plain {
+			t.Errorf("%s: the health check is %v", name, s.Healthcheck.Test)
+		}
+	}
+	if !strings.HasPrefix(d.Admin.Listen, "127.0.0.1:") {
+		t.Errorf("the health check asks this machine, the admin listener is %s", d.Admin.Listen)
+	}
+	if !strings.Contains(string(read(t, "../Dockerfile")), "\nVOLUME "+folders[0]+"\n") {
+		t.Errorf("the image has no folder %s", folders[0])
+	}
+}
+
+// TestDemoCampaignsReadTheInputTopic wants the generator and the processors to meet without being told where.
+func TestDemoCampaignsReadTheInputTopic(t *testing.T) {
+	if diff := cmp.Diff([]string{"events"}, config.Default().Input.Topics); diff != "" {
+		t.Errorf("demo-generator writes to events: %s", diff)
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// funcSize counts the lines of each declared function. In tests the lines of composite literals, which are tables, do
-// not count.
+// funcSize counts the lines of each declared function. In tests the lines of literals, which are tables, do not
+// count.
 func funcSize(f goFile) []found {
 	var all []found
 	for _, decl := range f.ast.Decls {
@@ -29,15 +29,16 @@ func span(f goFile, n ast.Node) int {
 	return f.set.Position(n.End()).Line - f.line(n) + 1
 }
 
-// tableLines are the lines that the outermost composite literals add.
+// tableLines are the lines that the outermost literals add, composite ones and raw strings.
 func tableLines(f goFile, fn *ast.FuncDecl) int {
 	n := 0
 	ast.Inspect(fn, func(node ast.Node) bool {
-		lit, ok := node.(*ast.CompositeLit)
-		if ok {
-			n += span(f, lit) - 1
+		switch node.(type) {
+		case *ast.CompositeLit, *ast.BasicLit:
+			n += span(f, node) - 1
+			return false
 		}
-		return !ok
+		return true
 	})
 	return n
 }

@@ -38,6 +38,7 @@ var longFuncs = map[string]string{}
 var manyParams = map[string]string{
 	"trigger.FireID":   "the six parts of the hash, in the order of semantics 2.9",
 	"campaign.Instant": "a local time in a zone is these five parts",
+	"calendar.Instant": "a local time in a zone is these five parts",
 }
 
 // wideInterfaces are the interfaces that may have more than maxMethods, with the reason.
