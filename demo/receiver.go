@@ -36,6 +36,12 @@ type Body struct {
 	Profile map[string]any `json:"profile"`
 }
 
+// timed tells whether a deadline made the webhook due, not an event.
+func (w Webhook) timed() bool {
+	anchor := w.Body.Trigger.Anchor
+	return anchor == nil || w.Body.At.After(anchor.Time)
+}
+
 // Act is an event as a webhook tells of it.
 type Act struct {
 	Type       string         `json:"type"`

@@ -25,7 +25,7 @@ type Story struct {
 	seen      map[string]bool // webhook ids
 	repeated  int
 	unsigned  int
-	delays    []time.Duration // from the moment a webhook was due to its arrival
+	delays    [2][]time.Duration // from the event, or from the deadline, that made a webhook due to its arrival
 	campaigns map[string]int
 	lastQuiet time.Time
 }
@@ -81,7 +81,11 @@ func (s *Story) Came(w Webhook) {
 		s.forget()
 		s.seen[w.ID] = true
 		s.campaigns[w.Body.Campaign]++
-		s.delays = append(s.delays, max(0, w.Came.Sub(w.Body.At)))
+		due := 0
+		if w.timed() {
+			due = 1
+		}
+		s.delays[due] = append(s.delays[due], max(0, w.Came.Sub(w.Body.At)))
 		s.came[fired{w.Body.Campaign, w.Body.User, w.Body.Key}] = w.Came
 	}
 	fmt.Fprintf(s.out, "%s  %s %s  %s%s\n", clock, s.paint(green, "✓"), s.paint(bold, pad(w.Body.Campaign)), w.Why(), again)
@@ -92,7 +96,7 @@ func (s *Story) forget() {
 	if len(s.seen) >= maxRemembered {
 		clear(s.seen)
 		clear(s.came)
-		s.delays = s.delays[:0]
+		s.delays = [2][]time.Duration{}
 	}
 }
 
@@ -123,6 +127,7 @@ type Count struct {
 type Counts struct {
 	Events, Delivered int
 	Fires, Skips      []Count // by campaign; by reason
+	Note              string  // on the latency
 }
 
 // Summary closes the story.
@@ -139,10 +144,16 @@ func (s *Story) Summary(c Counts) {
 	row("fires", "%s", list(c.Fires))
 	row("skips", "%s", list(c.Skips))
 	row("delivered", "%d of %d, signature ok %d, refused %d, repeated %d", c.Delivered, fires, len(s.seen), s.unsigned, s.repeated)
-	if len(s.delays) > 0 {
-		slices.Sort(s.delays)
-		row("latency", "p50 %d ms from the moment a webhook is due to its arrival", s.delays[len(s.delays)/2].Milliseconds())
+	row("latency", "p50 %s after the event, %s after a deadline%s", middle(s.delays[0]), middle(s.delays[1]), c.Note)
+}
+
+// middle is the median.
+func middle(delays []time.Duration) string {
+	if len(delays) == 0 {
+		return "-"
 	}
+	slices.Sort(delays)
+	return fmt.Sprintf("%d ms", delays[len(delays)/2].Milliseconds())
 }
 
 // Got is the number of distinct signed webhooks of a campaign.

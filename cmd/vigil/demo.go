@@ -183,6 +183,8 @@ func (d *demoRun) run(ctx context.Context) error {
 		return err
 	}
 	counts.Events = d.events
+	wait := d.service.cfg.Processor
+	counts.Note = fmt.Sprintf(", which waits %s for late events", wait.AllowedLateness+wait.ClockGrace)
 	d.story.Summary(counts)
 	if d.story.Got("abandoned-cart") == 0 {
 		return exit(exitFailure, errors.New("no webhook arrived for a cart that was left behind"))

@@ -55,5 +55,5 @@ func summary(campaigns int, problems []campaign.Problem) string {
 			errors++
 		}
 	}
-	return fmt.Sprintf("%d campaigns without errors; %d errors, %d warnings", campaigns, errors, len(problems)-errors)
+	return fmt.Sprintf("%s without errors; %s, %s", count(campaigns, "campaign"), count(errors, "error"), count(len(problems)-errors, "warning"))
 }

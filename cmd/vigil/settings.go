@@ -17,7 +17,10 @@ import (
 	"vigil/kafka"
 )
 
-const reachWithin = 5 * time.Second // for the first answer of a broker
+const (
+	reachWithin   = 5 * time.Second       // for the first answer of a broker
+	freshMetadata = 50 * time.Millisecond // age from which a client asks again which topics there are
+)
 
 // settings are the flags of every command that needs a configuration: --config and -X.
 type settings struct {
@@ -72,6 +75,7 @@ func openClient(ctx context.Context, cfg config.Config, more ...kgo.Opt) (*kgo.C
 	if err != nil {
 		return nil, exit(exitInvalid, err)
 	}
+	options = append(options, kgo.MetadataMinAge(freshMetadata))
 	client, err := kgo.NewClient(append(options, more...)...)
 	if err != nil {
 		return nil, exit(exitInvalid, fmt.Errorf("make a Kafka client: %w", err))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -78,11 +79,30 @@ func createTopics(ctx context.Context, adm *kadm.Client, cfg config.Config, part
 	if err := kafka.EnsureInputs(ctx, adm, inputs, partitions); err != nil {
 		return err
 	}
-	count, err := kafka.InputPartitions(ctx, adm, inputs)
+	count, err := settledPartitions(ctx, adm, inputs)
 	if err != nil {
 		return err
 	}
 	return kafka.Ensure(ctx, adm, kafka.Specs(kafka.Names(cfg.TopicPrefix), count))
+}
+
+// settledPartitions waits until brokers tell of topics that were just created: they do so a moment later.
+func settledPartitions(ctx context.Context, adm *kadm.Client, inputs []string) (int32, error) {
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	tick := time.NewTicker(2 * freshMetadata)
+	defer tick.Stop()
+	for {
+		count, err := kafka.InputPartitions(ctx, adm, inputs)
+		if !errors.Is(err, kafka.ErrMissing) && (err != nil || count > 0) {
+			return count, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, err
+		case <-tick.C:
+		}
+	}
 }
 
 // inputTopics are all topics that hold events or profiles.
@@ -105,7 +125,7 @@ func tellCreated(ctx context.Context, w io.Writer, adm *kadm.Client, before kadm
 			continue
 		}
 		created++
-		fmt.Fprintf(w, "created %s with %d partitions\n", d.Topic, len(d.Partitions))
+		fmt.Fprintf(w, "created %s\n", d.Topic)
 	}
 	if created == 0 {
 		fmt.Fprintln(w, "nothing to create: every topic is there")
