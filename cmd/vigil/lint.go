@@ -55,5 +55,12 @@ func summary(campaigns int, problems []campaign.Problem) string {
 			errors++
 		}
 	}
-	return fmt.Sprintf("%s without errors; %s, %s", count(campaigns, "campaign"), count(errors, "error"), count(len(problems)-errors, "warning"))
+	return fmt.Sprintf("%s without errors; %s, %s", counted(campaigns, "campaign"), counted(errors, "error"), counted(len(problems)-errors, "warning"))
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
