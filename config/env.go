@@ -70,6 +70,7 @@ func (l *loader) named(known map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		text, set := l.env[name]
 		file, twin := l.env[name+envFile]
+		set = set && (text != "" || strings.HasPrefix(name, envPrefix)) // an empty alias says nothing
 		switch {
 		case set && twin:
 			l.failf("%s: %s is set too; only one of them may be", name+envFile, name)

@@ -52,7 +52,7 @@ func problemError(p source.Problem) error {
 
 // section reads the members of one object of the file.
 func (l *loader) section(r *source.Reader, n *source.Node, prefix string, section reflect.Type) {
-	if !r.Is(n, source.Object, strings.TrimSuffix("the configuration."+prefix, ".")) {
+	if !is(r, n, source.Object, strings.TrimSuffix(prefix, ".")) {
 		return
 	}
 	members := map[string]reflect.Type{}
@@ -98,7 +98,7 @@ func (l *loader) member(r *source.Reader, n *source.Node, path string) {
 		}
 		list := make([]string, 0, len(n.Items))
 		for _, entry := range n.Items {
-			if entry = rejoin(entry); r.Is(entry, source.String, "an entry of "+path) {
+			if entry = rejoin(entry); is(r, entry, source.String, path) {
 				list = append(list, l.expand(r, entry))
 			}
 		}
@@ -119,10 +119,23 @@ func (l *loader) member(r *source.Reader, n *source.Node, path string) {
 	}
 }
 
+// is tells whether n is of the kind; another kind is a problem that does not repeat the value, which may be a secret.
+func is(r *source.Reader, n *source.Node, kind source.Kind, path string) bool {
+	if kind == source.String && (n.Kind == source.Number || n.Kind == source.Bool) {
+		r.Fail(n, "wrong_type", "%s: must be a text, not %s\nput it in quotes", path, n.Kind)
+		return false
+	}
+	what := path + ":"
+	if path == "" {
+		what = "the configuration"
+	}
+	return r.Is(n, kind, what)
+}
+
 // scalar reads one value; a text with a reference may stand for any kind.
 func (l *loader) scalar(r *source.Reader, n *source.Node, k key, kind source.Kind) {
 	reference := n.Kind == source.String && strings.Contains(n.Text, "${")
-	if !reference && !r.Is(n, kind, k.path) {
+	if !reference && !is(r, n, kind, k.path) {
 		return
 	}
 	before := r.Errors()

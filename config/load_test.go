@@ -19,11 +19,16 @@ func load(t *testing.T, text string, env []string, flags map[string]string) (con
 	path := ""
 	if text != "" {
 		path = "vigil.yaml"
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, path, text)
 	}
 	return config.Load(path, env, flags)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestDefaults(t *testing.T) {
@@ -39,6 +44,24 @@ func TestDefaults(t *testing.T) {
 	c := config.Default()
 	if err := c.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The file of interface 2 spells out the defaults.
+func TestInterface(t *testing.T) {
+	l, err := config.Load("testdata/vigil.yaml", nil, map[string]string{"instance": "me"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.Instance = "me"
+	if diff := cmp.Diff(want, l.Config); diff != "" {
+		t.Error(diff)
+	}
+	for key, origin := range l.Origins {
+		if origin == "default" && key != "kafka.properties" {
+			t.Errorf("%s is not in the file", key)
+		}
 	}
 }
 
@@ -80,62 +103,12 @@ sink: {default_secrets: ["env:VIGIL_WHATEVER"]}
 	}
 }
 
-// Mistakes, and the whole error.
-func TestMistakes(t *testing.T) {
-	for _, row := range []struct {
-		name, file string
-		env        []string
-		flags      map[string]string
-		want       string
-	}{
-		{"unknown key", "procesor: {workers: 1}\nprocessor: {wokers: 2}", nil, nil,
-			"vigil.yaml:1:1: the configuration has no field \"procesor\" (did you mean \"processor\"?)\n" +
-				"vigil.yaml:2:13: processor has no field \"wokers\" (did you mean \"workers\"?)"},
-		{"types", "group: 5\nprocessor: {workers: many, commit_interval: 100}", nil, nil,
-			"vigil.yaml:1:8: group must be a text, not a number (put it in quotes: \"5\")\n" +
-				"vigil.yaml:2:22: processor.workers must be a whole number, got \"many\"\n" +
-				"vigil.yaml:2:45: processor.commit_interval (a duration such as 100ms) must be a text, not a number (put it in quotes: \"100\")"},
-		{"ranges", "processor: {workers: -1, commit_interval: 1ms}\nlog: {level: inf}", nil, nil,
-			"vigil.yaml:1:43: processor.commit_interval: must be 10ms to 10s in whole milliseconds, got 1ms\n" +
-				"vigil.yaml:1:22: processor.workers: must be 0 to 1024, got -1\n" +
-				"vigil.yaml:2:14: log.level: must be one of trace, debug, info, warn, error, got \"inf\"; did you mean info?"},
-		{"variable", "", []string{"VIGIL_KAFKA_BROKER=x", "VIGIL_PROCESSOR_WORKERS=x", "VIGIL_SERVICE_HOST=10.0.0.1", "VIGIL_ADMIN_PORT=tcp://10.0.0.1:9321", "VIGIL_SECRET_CRM=x"}, nil,
-			"VIGIL_KAFKA_BROKER: unknown variable; did you mean VIGIL_KAFKA_BROKERS?\n" +
-				"VIGIL_PROCESSOR_WORKERS: processor.workers must be a whole number, got \"x\""},
-		{"flag", "", nil, map[string]string{"sink.max_inflight": "3", "sasl.mechanizm": "PLAIN"},
-			"-X sasl.mechanizm: unknown key\n-X sink.max_inflight: unknown key; did you mean sink.max_in_flight?"},
-		{"property", "kafka: {properties: {sasl.mechanizm: PLAIN, acks: 1}}", nil, nil,
-			"vigil.yaml:1:45: kafka.properties.acks: must be one of all, -1, got \"1\"\n" +
-				"vigil.yaml:1:22: kafka.properties.sasl.mechanizm: is no Kafka property that is understood; did you mean sasl.mechanism?"},
-		{"login", "kafka: {properties: {security.protocol: SASL_SSL}}", nil, nil,
-			"kafka.properties.sasl.mechanism: is needed with security.protocol SASL_SSL"},
-		{"reference", "group: ${env:NOPE}", nil, nil, "vigil.yaml:1:8: ${env:NOPE}: the variable is not set"},
-		{"brokers", "kafka: {brokers: [embedded, \"b:1\"]}", nil, nil, "vigil.yaml:1:18: kafka.brokers: must be embedded alone, or a list of HOST:PORT"},
-		{"our own topic", "input: {topics: [vigil.state]}", nil, nil, "vigil.yaml:1:17: input.topics: must not be one of the topics under topic_prefix, got vigil.state"},
-		{"start", "input: {start: yesterday}", nil, nil, "vigil.yaml:1:16: input.start: must be latest, earliest or an RFC 3339 time, got \"yesterday\""},
-		{"secret", "sink: {default_secrets: [hunter2]}", nil, nil,
-			"vigil.yaml:1:25: sink.default_secrets: must be env:NAME or file:PATH; a secret never stands here itself"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			_, err := load(t, row.file, row.env, row.flags)
-			if err == nil {
-				t.Fatal("no error")
-			}
-			if diff := cmp.Diff(row.want, err.Error()); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
 func TestVariables(t *testing.T) {
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "properties")
-	if err := os.WriteFile(secret, []byte("sasl.username=ada,sasl.password=pw\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, secret, "sasl.username=ada,sasl.password=pw\n")
 	l, err := load(t, "# nothing but a comment\n", []string{
-		"KAFKA_BROKERS=x:1", "VIGIL_KAFKA_BROKERS=a:9092, b:9092", "VIGIL_KAFKA_PROPERTIES_FILE=" + secret,
+		"KAFKA_BROKERS=x:1", "VIGIL_KAFKA_BROKERS=a:9092, b:9092", "VIGIL_SERVICE_PORT=9321", "KAFKA_SASL_USERNAME=", "VIGIL_KAFKA_PROPERTIES_FILE=" + secret,
 		"KAFKA_SASL_MECHANISM=SCRAM-SHA-512", "KAFKA_TLS_ENABLED=true",
 	}, map[string]string{"kafka.properties.client.id": "me"})
 	if err != nil {
@@ -155,9 +128,13 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// Properties with a key of their own go there, unless something else set it.
+// Properties with a key of their own go there, unless what set the key goes before.
 func TestMovedProperties(t *testing.T) {
-	l, err := load(t, "kafka: {properties: {bootstrap.servers: \"a:1,b:2\", group.id: shop, auto.offset.reset: smallest}}\ngroup: own", nil, nil)
+	if _, err := load(t, "kafka: {}", nil, map[string]string{"group.instance.id": "p-1", "instance": "p-2"}); err == nil || !strings.Contains(err.Error(), "-X group.instance.id: kafka.properties.group.instance.id: is the same as instance, which is set too (-X instance)") {
+		t.Error(err)
+	}
+	l, err := load(t, "kafka: {properties: {bootstrap.servers: \"a:1,b:2\", group.id: shop, auto.offset.reset: smallest}}\n",
+		[]string{"VIGIL_GROUP=own"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,62 +147,140 @@ func TestMovedProperties(t *testing.T) {
 	}
 }
 
-// What Show prints, secrets masked, loads again.
-func TestShow(t *testing.T) {
-	l, err := load(t, "instance: vigil-0\nkafka: {brokers: [\"a:1\"], properties: {security.protocol: SASL_SSL, sasl.mechanism: PLAIN, sasl.username: ada, sasl.password: pw}}", nil, nil)
+// The file that nobody names may be missing; one that somebody names may not.
+func TestWhichFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if _, err := config.Load("vigil.yaml", nil, nil); err == nil {
+		t.Error("a named file that is missing is no error")
+	}
+	if _, err := config.Load("", []string{"VIGIL_CONFIG=other.yaml"}, nil); err == nil {
+		t.Error("a file of VIGIL_CONFIG that is missing is no error")
+	}
+	write(t, "vigil.yaml", "group: by-name")
+	write(t, "other.yaml", "group: by-variable")
+	for _, row := range []struct {
+		path string
+		env  []string
+		want string
+	}{
+		{"", nil, "by-name"},
+		{"", []string{"VIGIL_CONFIG=other.yaml"}, "by-variable"},
+		{"vigil.yaml", []string{"VIGIL_CONFIG=other.yaml"}, "by-name"},
+	} {
+		if l, err := config.Load(row.path, row.env, nil); err != nil || l.Group != row.want {
+			t.Errorf("%q %v: group %s, want %s: %v", row.path, row.env, l.Group, row.want, err)
+		}
+	}
+}
+
+// Flag > variable > alias of a variable > file > default, for every key that is a text.
+func TestOrder(t *testing.T) {
+	env := []string{"VIGIL_KAFKA_PROPERTIES_CLIENT_ID=variable", "KAFKA_BROKERS=alias:1"}
+	file := "kafka: {brokers: [file:1], properties: {client.id: file}}\ngroup: file\n"
+	l, err := load(t, file, env, map[string]string{"client.id": "flag"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var plain, origin strings.Builder
-	if err := l.Show(&plain, false); err != nil {
-		t.Fatal(err)
+	got := []string{l.Kafka.Properties["client.id"], l.Kafka.Brokers[0], l.Group, l.TopicPrefix}
+	if diff := cmp.Diff([]string{"flag", "alias:1", "file", "vigil"}, got); diff != "" {
+		t.Error(diff)
 	}
-	if err := l.Show(&origin, true); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(plain.String(), "pw") || !strings.Contains(plain.String(), "sasl.password: \"********\"") {
-		t.Error(plain.String())
-	}
-	if want := "  brokers: \"a:1\"                                 # vigil.yaml:2:18\n"; !strings.Contains(origin.String(), want) {
-		t.Error(origin.String())
-	}
-	again, err := load(t, plain.String(), nil, nil)
+	l, err = load(t, file, append(env, "VIGIL_KAFKA_BROKERS=variable:1"), nil)
 	if err != nil {
-		t.Fatal(err, plain.String())
+		t.Fatal(err)
 	}
-	l.Kafka.Properties["sasl.password"] = "********"
-	if diff := cmp.Diff(l.Config, again.Config); diff != "" {
+	got = []string{l.Kafka.Properties["client.id"], l.Kafka.Brokers[0], l.Origins["kafka.brokers"]}
+	if diff := cmp.Diff([]string{"variable", "variable:1", "VIGIL_KAFKA_BROKERS"}, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func FuzzLoad(f *testing.F) {
-	f.Add("processor: {workers: 3}")
-	f.Add("kafka:\n  brokers: [a:1]\n  properties: {sasl.password: ${env:X}}\n")
-	f.Add("{\"group\": \"$${\", \"input\": null}")
-	f.Add("- a\n- ${")
-	f.Fuzz(func(t *testing.T, text string) {
-		path := filepath.Join(t.TempDir(), "vigil.yaml")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		l, err := config.Load(path, []string{"X=1"}, nil)
-		if err == nil {
-			err = l.Validate()
-		}
-		_ = err // any text either loads or is refused
-	})
-}
-
-func TestDurationsReadAsTheyAreWritten(t *testing.T) {
-	for _, text := range []string{"0s", "100ms", "1500ms", "2s", "1m", "1m30s", "2h", "24h", "1h30m", "1h0m5s", "9600h"} {
-		l, err := load(t, "processor: {max_event_age: "+text+"}", nil, nil)
-		var shown strings.Builder
-		if err == nil {
-			err = l.Show(&shown, false)
-		}
-		if err != nil || !strings.Contains(shown.String(), "max_event_age: "+text+"\n") {
-			t.Errorf("%s: %v\n%s", text, err, shown.String())
+// KAFKA_TLS_ENABLED says that there is encryption; whether there is a login, the rest says.
+func TestEncryption(t *testing.T) {
+	login := []string{"KAFKA_SASL_MECHANISM=plain", "KAFKA_SASL_USERNAME=ada", "KAFKA_SASL_PASSWORD=pw"}
+	for _, row := range []struct {
+		file string
+		env  []string
+		want string
+	}{
+		{"", []string{"KAFKA_TLS_ENABLED=true"}, "SSL"},
+		{"", append([]string{"KAFKA_TLS_ENABLED=1"}, login...), "SASL_SSL"},
+		{"", append([]string{"KAFKA_TLS_ENABLED=false"}, login...), "SASL_PLAINTEXT"},
+		{"", append([]string{"KAFKA_TLS_ENABLED=true", "VIGIL_KAFKA_PROPERTIES_SECURITY_PROTOCOL=sasl_plaintext"}, login...), "SASL_PLAINTEXT"},
+		{"kafka: {properties: {security.protocol: PLAINTEXT}}", []string{"KAFKA_TLS_ENABLED=true"}, "SSL"},
+	} {
+		l, err := load(t, row.file, append(row.env, "KAFKA_BROKERS=a:1"), nil)
+		if got := l.Kafka.Properties["security.protocol"]; err != nil || got != row.want {
+			t.Errorf("%v: %s, want %s: %v", row.env, got, row.want, err)
 		}
 	}
+	_, err := load(t, "", append(login, "KAFKA_BROKERS=a:1"), nil)
+	if err == nil || !strings.Contains(err.Error(), "KAFKA_SASL_PASSWORD: kafka.properties.sasl.password: needs security.protocol") {
+		t.Error("a login without a protocol:", err)
+	}
+}
+
+func TestJAAS(t *testing.T) {
+	const module = "org.apache.kafka.common.security.scram.ScramLoginModule required "
+	for text, want := range map[string]string{
+		module + `username="ada" password="p;\"w\\ =";`:         `ada p;"w\ =`,
+		module + "password='x' \n username=bob":                 "bob x",
+		module + `username="ada" password="p" serviceName="k";`: "ada p",
+		module + `username="ada";`:                              "",
+		`com.evil.Module required username="a" password="s3";`:  "",
+		"": "",
+	} {
+		l, err := load(t, "", []string{"KAFKA_BROKERS=a:1"}, map[string]string{
+			"sasl.jaas.config": text, "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512",
+		})
+		p := l.Kafka.Properties
+		if got := strings.TrimSpace(p["sasl.username"] + " " + p["sasl.password"]); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, want %q: %v", text, got, want, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "s3") {
+			t.Error("the error tells the secret:", err)
+		}
+	}
+}
+
+// Any text either loads, and then is valid and shown as it loads again, or is refused.
+func FuzzLoad(f *testing.F) {
+	for _, text := range []string{
+		"processor: {workers: 3}", "kafka:\n  brokers: [a:1]\n  properties: {sasl.password: ${env:X}}\n",
+		"{\"group\": \"$${\", \"input\": null}", "- a\n- ${", "input: {topics: [a, b], fields: {user: \"x${env:X}\"}}",
+		"processor: {max_event_age: 1w2d, clock_grace: 0}", "kafka: {brokers: [host:9092], properties: {linger.ms: 5}}", "log: {level: ${file:/dev/zero}}",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "file:") {
+			t.Skip("reads the machine's files")
+		}
+		path := filepath.Join(t.TempDir(), "vigil.yaml")
+		write(t, path, text)
+		l, err := config.Load(path, []string{"X=1"}, nil)
+		if err != nil {
+			return
+		}
+		if err := l.Validate(); err != nil {
+			t.Fatal("loaded, but not valid:", err)
+		}
+		var shown strings.Builder
+		if err := l.Show(&shown, true); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, shown.String())
+		again, err := config.Load(path, nil, nil)
+		if err != nil {
+			t.Fatal(err, "\n", shown.String())
+		}
+		for name, value := range l.Kafka.Properties { // secrets are shown as stars
+			if again.Kafka.Properties[name] == "********" {
+				again.Kafka.Properties[name] = value
+			}
+		}
+		if diff := cmp.Diff(l.Config, again.Config); diff != "" {
+			t.Fatal(diff, shown.String())
+		}
+	})
 }

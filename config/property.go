@@ -152,7 +152,7 @@ func secretProperty(name string) bool {
 
 // fileProperties takes the members of kafka.properties in the file.
 func (l *loader) fileProperties(r *source.Reader, n *source.Node) {
-	if !r.Is(n, source.Object, propertiesPath) {
+	if !is(r, n, source.Object, propertiesPath) {
 		return
 	}
 	first := map[string]string{}
@@ -165,7 +165,7 @@ func (l *loader) fileProperties(r *source.Reader, n *source.Node) {
 		first[p.name] = f.Name
 		// A text that looks like a number is not taken for one: 0123 would be 83.
 		number := (p.most > 0 || p.name == "") && f.Value.Kind == source.Number
-		if number || r.Is(f.Value, source.String, propertiesPath+"."+f.Name) {
+		if number || is(r, f.Value, source.String, propertiesPath+"."+f.Name) {
 			l.property(f.Name, l.expand(r, f.Value), l.place(&source.Node{Line: f.Line, Col: f.Col}))
 		}
 	}

@@ -25,12 +25,17 @@ func TestSchema(t *testing.T) {
 	}
 	for text, ok := range map[string]bool{
 		`{}`: true,
-		`{"kafka":{"brokers":"embedded","properties":{"acks":"all","session.timeout.ms":9000}},"input":null}`: true,
-		`{"processor":{"commit_interval":"250ms","workers":2,"clock_grace":0}}`:                               true,
-		`{"processor":{"commit_interval":"soon"}}`:                                                            false,
-		`{"prozessor":{}}`:                         false,
-		`{"kafka":{"properties":{"acksx":"all"}}}`: false,
-		`{"log":{"level":"loud"}}`:                 false,
+		`{"kafka":{"brokers":"embedded","properties":{"client.id":"me","session.timeout.ms":9000}},"input":null}`: true,
+		`{"processor":{"commit_interval":"250ms","workers":2,"clock_grace":0}}`:                                   true,
+		`{"processor":{"commit_interval":"soon"}}`:                                                                false,
+		`{"prozessor":{}}`:                        false,
+		`{"kafka":{"properties":{"acks":"all"}}}`: false,
+		`{"log":{"level":"loud"}}`:                false,
+		`{"log":{"level":"${env:LEVEL}"},"processor":{"workers":"${env:N}"}}`: true,
+		`{"processor":{"workers":"4"}}`:                                       false,
+		`{"processor":{"workers":4000}}`:                                      false,
+		`{"kafka":{"properties":{"linger.ms":-1}}}`:                           false,
+		`{"input":{"topics":["a","b"]}}`:                                      true,
 	} {
 		var v any
 		if err := json.Unmarshal([]byte(text), &v); err != nil {
