@@ -214,6 +214,9 @@ func element(in any, i int) any {
 
 // decimal is v as a number: a number, a text that is one, or an integer literal of the template.
 func decimal(v any) (f float64, i int64, whole bool, err error) {
+	if literal, ok := v.(float64); ok { // 2.0 in a template asks for no division of integers
+		return literal, 0, false, nil
+	}
 	s := text(v)
 	if i, err = strconv.ParseInt(s, 10, 64); err == nil {
 		return float64(i), i, true, nil
