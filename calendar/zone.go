@@ -3,6 +3,7 @@
 package calendar
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -115,12 +116,7 @@ func ParseDate(v event.Value, zone *time.Location) (ms int64, ok bool) {
 
 // epochSeconds reads whole seconds, however long ago or ahead they count.
 func epochSeconds(text string) (ms int64, ok bool) {
-	if strings.ContainsAny(text, ".eE") {
-		return 0, false
-	}
-	seconds, ok := event.ParseDecimal(text)
-	if !ok {
-		return 0, false
-	}
-	return seconds.EpochSeconds()
+	const most = event.MaxEpochMillis / 1000
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	return seconds * 1000, err == nil && seconds <= most && seconds >= -most && text[0] != '+'
 }

@@ -12,7 +12,7 @@ import (
 // clause, so that the cost of an event follows the campaigns that match it. It may be used from many goroutines.
 type Catalog struct {
 	campaigns []*Campaign
-	types     map[string]*typeIndex
+	events    map[string]*typeIndex
 	schedules []int
 	session   bool
 }
@@ -45,7 +45,7 @@ type pathIndex struct {
 
 // NewCatalog makes a catalog; ids must be unique.
 func NewCatalog(campaigns []*Campaign) *Catalog {
-	c := &Catalog{campaigns: slices.Clone(campaigns), types: map[string]*typeIndex{}}
+	c := &Catalog{campaigns: slices.Clone(campaigns), events: map[string]*typeIndex{}}
 	slices.SortFunc(c.campaigns, func(a, b *Campaign) int { return strings.Compare(a.ID, b.ID) })
 	steps := map[string][]stepRef{}
 	for i, campaign := range c.campaigns {
@@ -62,7 +62,7 @@ func NewCatalog(campaigns []*Campaign) *Catalog {
 		}
 	}
 	for name, refs := range steps {
-		c.types[name] = newTypeIndex(refs)
+		c.events[name] = newTypeIndex(refs)
 	}
 	return c
 }
@@ -156,7 +156,7 @@ func (c *Catalog) Find(id string) int {
 
 // Named tells whether a step of any campaign names this event type; $profile and $erase always are (semantics 2.2).
 func (c *Catalog) Named(eventType string) bool {
-	return c.types[eventType] != nil || eventType == event.TypeProfile || eventType == event.TypeErase
+	return c.events[eventType] != nil || eventType == event.TypeProfile || eventType == event.TypeErase
 }
 
 // HasSession tells whether any campaign has the shape Session, for which every event type counts.
@@ -168,7 +168,7 @@ func (c *Catalog) Schedules() []int { return slices.Clip(c.schedules) }
 // Match appends to dst what ev is to each campaign that it touches, in the order of ids. It allocates only to make dst
 // longer.
 func (c *Catalog) Match(ev *event.Event, dst []Match) []Match {
-	x := c.types[ev.Type]
+	x := c.events[ev.Type]
 	if x == nil {
 		return dst
 	}

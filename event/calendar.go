@@ -1,5 +1,7 @@
 package event
 
+import "time"
+
 const (
 	minuteMillis = 60 * 1000
 	hourMillis   = 60 * minuteMillis
@@ -66,7 +68,7 @@ func readDate[T string | []byte](text T, c *Clock) bool {
 		return false
 	}
 	c.Year = century*100 + year
-	return c.Day >= 1 && c.Day <= monthDays(c.Year, c.Month)
+	return c.Day >= 1 && time.Date(c.Year, time.Month(c.Month), c.Day, 0, 0, 0, 0, time.UTC).Day() == c.Day
 }
 
 // number is a number of two digits; -1 for anything else.
@@ -96,28 +98,7 @@ func fraction[T string | []byte](text T, i int) (millis, end int) {
 	return millis, end
 }
 
-func monthDays(year, month int) int {
-	if month == 2 {
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 30 + (month+month/8)%2
-}
-
-// DayNumber counts the days from 1970-01-01 to a date of the Gregorian calendar.
-func DayNumber(year, month, day int) int64 {
-	y := int64(year)
-	if month <= 2 {
-		y--
-	}
-	m := int64((month + 9) % 12) // March is 0: the leap day comes last
-	const days400, toEpoch = 146_097, 719_468
-	era := y / 400
-	if y < 0 {
-		era = (y - 399) / 400
-	}
-	y -= era * 400
-	return era*days400 + y*365 + y/4 - y/100 + (153*m+2)/5 + int64(day) - 1 - toEpoch
+// wall is the clock taken as if it were UTC, in ms since the epoch.
+func (c Clock) wall() int64 {
+	return time.Date(c.Year, time.Month(c.Month), c.Day, 0, 0, 0, 0, time.UTC).UnixMilli() + int64(c.Millis)
 }

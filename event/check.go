@@ -40,11 +40,11 @@ type checker struct {
 }
 
 func (c *checker) fail(what string) bool {
+	end := ""
 	if c.i >= len(c.doc) {
-		c.err = fmt.Errorf("byte %d: the end, not %s", c.i, what)
-	} else {
-		c.err = fmt.Errorf("byte %d: not %s", c.i, what)
+		end = "the end, "
 	}
+	c.err = fmt.Errorf("byte %d: %snot %s", c.i, end, what)
 	return false
 }
 
@@ -73,10 +73,8 @@ func (c *checker) value(depth int) bool {
 		return false
 	}
 	switch c.next() {
-	case '{':
-		return c.object(depth)
-	case '[':
-		return c.list(depth)
+	case '{', '[':
+		return c.container(c.next(), depth)
 	case '"':
 		return c.text()
 	case 't':
@@ -90,66 +88,43 @@ func (c *checker) value(depth int) bool {
 	}
 }
 
-func (c *checker) object(depth int) bool {
+// container reads an object or a list.
+func (c *checker) container(open byte, depth int) bool {
+	end := open + 2 // so ASCII has it
 	c.i++
 	c.space()
-	if c.next() == '}' {
-		c.i++
-		return true
-	}
-	for {
-		if c.next() != '"' {
-			return c.fail("a name")
-		}
-		if !c.text() {
+	for more := c.next() != end; more; {
+		if open == '{' && !c.name() || !c.value(depth+1) {
 			return false
 		}
 		c.space()
-		if c.next() != ':' {
-			return c.fail("a colon")
-		}
-		c.i++
-		c.space()
-		if !c.value(depth + 1) {
-			return false
-		}
-		if more, ok := c.another('}'); !more {
-			return ok
+		switch more = c.next() == ','; {
+		case more:
+			c.i++
+			c.space()
+		case c.next() != end:
+			return c.fail("a comma or the end of an object or list")
 		}
 	}
+	c.i++
+	return true
 }
 
-func (c *checker) list(depth int) bool {
+// name reads the name of a member and its colon.
+func (c *checker) name() bool {
+	if c.next() != '"' {
+		return c.fail("a name")
+	}
+	if !c.text() {
+		return false
+	}
+	c.space()
+	if c.next() != ':' {
+		return c.fail("a colon")
+	}
 	c.i++
 	c.space()
-	if c.next() == ']' {
-		c.i++
-		return true
-	}
-	for {
-		if !c.value(depth + 1) {
-			return false
-		}
-		if more, ok := c.another(']'); !more {
-			return ok
-		}
-	}
-}
-
-// another reads a comma, after which there is more, or the end.
-func (c *checker) another(end byte) (more, ok bool) {
-	c.space()
-	switch c.next() {
-	case ',':
-		c.i++
-		c.space()
-		return true, true
-	case end:
-		c.i++
-		return false, true
-	default:
-		return false, c.fail("a comma or the end of an object or list")
-	}
+	return true
 }
 
 func (c *checker) text() bool {

@@ -3,8 +3,8 @@ package event
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"strings"
+	"unicode/utf8"
 )
 
 // mode is how a record carries its event.
@@ -90,7 +90,7 @@ func (d *Decoder) structuredParts(r Record, doc Value) (parts, error) {
 	if err != nil || encoded.Kind() != String {
 		return parts{}, wrong(CodeCloudEvents, "data_base64 is not base64")
 	}
-	p.props, err = d.separate(raw)
+	p.props, err = document(&d.inner, raw)
 	return p, err
 }
 
@@ -99,19 +99,14 @@ func (d *Decoder) binaryParts(r Record) (p parts, err error) {
 	if v := r.header(headerPrefix + "specversion"); string(v) != version {
 		return parts{}, wrong(CodeCloudEvents, "ce_specversion must be %q", version)
 	}
-	attributes, err := d.attributes(r)
-	if err != nil {
-		return parts{}, err
-	}
-	p.userBytes = r.Key
-	p.kind, p.id, p.time = attributes.Get("type"), attributes.Get("id"), attributes.Get("time")
+	p = parts{userBytes: r.Key, kind: d.attribute(r, "type"), id: d.attribute(r, "id"), time: d.attribute(r, "time")}
 	if len(r.Value) > 0 {
-		if p.props, err = d.separate(r.Value); err != nil {
+		if p.props, err = document(&d.inner, r.Value); err != nil {
 			return parts{}, err
 		}
 	}
 	if name := d.fields.User; name != "" {
-		p.user, p.userBytes = attributes.Get("user"), nil
+		p.user, p.userBytes = d.attribute(r, name), nil
 		if inside, ok := strings.CutPrefix(name, "data."); ok {
 			p.user = p.props.Get(Path(inside))
 		}
@@ -119,37 +114,14 @@ func (d *Decoder) binaryParts(r Record) (p parts, err error) {
 	return p, nil
 }
 
-// attributes makes a document of the headers that are asked for.
-func (d *Decoder) attributes(r Record) (Value, error) {
-	doc := []byte{'{'}
-	for _, a := range [...]struct{ name, header string }{
-		{"type", "type"}, {"id", "id"}, {"time", "time"}, {"user", d.fields.User},
-	} {
-		value := r.header(headerPrefix + a.header)
-		if a.header == "" || value == nil {
-			continue
-		}
-		if len(doc) > 1 {
-			doc = append(doc, ',')
-		}
-		doc = append(AppendString(doc, a.name), ':')
-		doc = AppendString(doc, value)
+// attribute is the value of a header; one that is no text, because it is not UTF-8, is a list and refused as such.
+func (d *Decoder) attribute(r Record, name string) Value {
+	value := r.header(headerPrefix + name)
+	switch {
+	case value == nil:
+		return Value{}
+	case !utf8.Valid(value):
+		return Value{d.headers.NewArray()}
 	}
-	v, err := d.doc.read(append(doc, '}'))
-	if err != nil {
-		return Value{}, wrong(CodeCloudEvents, "the headers are %v", err)
-	}
-	return v, nil
-}
-
-// separate reads data that are a document of their own; data that are no object are refused later.
-func (d *Decoder) separate(raw []byte) (Value, error) {
-	v, err := d.data.read(raw)
-	if errors.Is(err, errTooDeep) {
-		return Value{}, wrong(CodeTooDeep, "the data are %v", err)
-	}
-	if err != nil {
-		return Value{}, wrong(CodeJSON, "the data are not JSON: %v", err)
-	}
-	return v, nil
+	return Value{d.headers.NewStringBytes(value)}
 }

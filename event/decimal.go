@@ -2,6 +2,7 @@ package event
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 )
 
@@ -9,13 +10,13 @@ import (
 // (semantics 2.5). The zero Decimal is 0.
 type Decimal struct {
 	neg  bool
-	mant uint64 // the significant digits without trailing zeros, where they are at most shortDigits
+	mant int64  // the significant digits without trailing zeros, where they are at most shortDigits
 	long string // the digits where they are more
 	exp  int64  // the value is digits x 10^exp
 }
 
 const (
-	shortDigits = 18      // so many digits fit a uint64 with room to multiply by ten
+	shortDigits = 18      // so many digits fit an int64 with room to multiply by ten
 	maxExponent = 1 << 40 // an exponent beyond counts as this one; no arithmetic ever expands it
 )
 
@@ -29,26 +30,31 @@ func ParseDecimal[T string | []byte](text T) (Decimal, bool) {
 	if !ok {
 		return Decimal{}, false
 	}
-	s := numberSpan{whole: whole, first: -1}
+	first, last := -1, 0 // the first and the last digit that is not 0
 	for k := range end {
 		if text[k] >= '1' && text[k] <= '9' {
-			if s.first < 0 {
-				s.first = k
+			if last = k; first < 0 {
+				first = k
 			}
-			s.last = k
 		}
 	}
-	if s.first < 0 {
+	if first < 0 {
 		return Decimal{}, true
 	}
-	d := Decimal{neg: text[0] == '-', exp: exp + s.power(s.last)}
-	if text = text[s.first : s.last+1]; s.count() > shortDigits {
+	d := Decimal{neg: text[0] == '-', exp: exp + int64(whole-last)}
+	count := last - first + 1
+	if last < whole {
+		d.exp-- // the digit before the point stands for ones
+	} else if first < whole {
+		count-- // the point is between
+	}
+	if text = text[first : last+1]; count > shortDigits {
 		d.long = strings.Replace(string(text), ".", "", 1)
 		return d, true
 	}
 	for i := range len(text) {
 		if text[i] != '.' {
-			d.mant = d.mant*10 + uint64(text[i]-'0')
+			d.mant = d.mant*10 + int64(text[i]-'0')
 		}
 	}
 	return d, true
@@ -56,10 +62,7 @@ func ParseDecimal[T string | []byte](text T) (Decimal, bool) {
 
 // wholeDecimal is ParseDecimal of a number without fraction.
 func wholeDecimal(n int64) Decimal {
-	d := Decimal{neg: n < 0, mant: uint64(n)}
-	if d.neg {
-		d.mant = -d.mant
-	}
+	d := Decimal{neg: n < 0, mant: max(n, -n)}
 	for d.mant != 0 && d.mant%10 == 0 {
 		d.mant /= 10
 		d.exp++
@@ -91,29 +94,6 @@ func mantissa[T string | []byte](text T) (whole, end int, ok bool) {
 	}
 	end = digits(text, whole+1)
 	return whole, end, end > whole+1
-}
-
-// numberSpan says where the digits of a number are in its text.
-type numberSpan struct {
-	whole       int // end of the digits before the point
-	first, last int // the first and the last digit that is not 0
-}
-
-// power is the power of ten of the digit at k.
-func (s numberSpan) power(k int) int64 {
-	if k < s.whole {
-		return int64(s.whole - 1 - k)
-	}
-	return int64(s.whole - k)
-}
-
-// count is the number of significant digits.
-func (s numberSpan) count() int {
-	n := s.last - s.first + 1
-	if s.first < s.whole && s.last > s.whole {
-		n-- // the point
-	}
-	return n
 }
 
 func digits[T string | []byte](text T, i int) int {
@@ -194,14 +174,7 @@ func (d Decimal) compareSize(o Decimal) int {
 		return c
 	}
 	if d.long == "" && o.long == "" {
-		a, b := d.mant, o.mant
-		for ; n < m; n++ {
-			a *= 10
-		}
-		for ; m < n; m++ {
-			b *= 10
-		}
-		return cmp.Compare(a, b)
+		return cmp.Compare(shiftDigits(d.mant, max(0, m-n)), shiftDigits(o.mant, max(0, n-m)))
 	}
 	return strings.Compare(d.digits(), o.digits())
 }
@@ -211,13 +184,7 @@ func (d Decimal) digits() string {
 	if d.long != "" {
 		return d.long
 	}
-	var b [shortDigits]byte
-	i := len(b)
-	for m := d.mant; m > 0; m /= 10 {
-		i--
-		b[i] = byte('0' + m%10)
-	}
-	return string(b[i:])
+	return strconv.FormatInt(d.mant, 10)
 }
 
 // scaled is d x 10^shift as an integer, its fraction cut off; false where it has more than shortDigits digits.
@@ -229,7 +196,7 @@ func (d Decimal) scaled(shift int64) (int64, bool) {
 	case whole > shortDigits:
 		return 0, false
 	}
-	v := int64(d.mant)
+	v := d.mant
 	if d.long != "" {
 		for i := range int(whole) { // fewer than it has digits
 			v = v*10 + int64(d.long[i]-'0')

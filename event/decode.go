@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
 )
 
 // MaxValueBytes bounds the value of a record.
@@ -62,9 +64,10 @@ type Decoder struct {
 	fields      Fields
 	cloudEvents bool // what a record without content-type is
 	doc         Reader
-	data        Reader // of a CloudEvent whose data are on their own
-	none        Value  // {}
-	types       map[string]string
+	inner       Reader            // of the data of a CloudEvent that are on their own
+	headers     fastjson.Arena    // those asked for
+	none        Value             // {}
+	names       map[string]string // event types, one string each
 	ev          Event
 }
 
@@ -76,13 +79,14 @@ func NewDecoder(fields Fields, format string) *Decoder {
 }
 
 func (d *Decoder) prepare() {
-	d.types = map[string]string{}
+	d.names = map[string]string{}
 	d.none, _ = ParseValue([]byte("{}")) // valid as it stands
 }
 
 // Decode turns one record into an event, or says why not with an *Error. The event lives until the next Decode.
 func (d *Decoder) Decode(r Record) (*Event, error) {
 	d.ev = Event{RT: r.RT}
+	d.headers.Reset()
 	p, err := d.parts(r)
 	if err == nil {
 		err = d.fill(r, p)
@@ -98,9 +102,6 @@ func (d *Decoder) Decode(r Record) (*Event, error) {
 func (d *Decoder) DecodeProfile(r Record) (name string, profile []byte, err error) {
 	if name, err = user(parts{userBytes: r.Key}); err != nil || r.Value == nil {
 		return name, nil, err
-	}
-	if err := bounds(r.Value); err != nil {
-		return "", nil, err
 	}
 	doc, err := d.object(r.Value)
 	if err != nil {
@@ -133,9 +134,6 @@ type parts struct {
 
 // parts finds the pieces in a record of any format.
 func (d *Decoder) parts(r Record) (parts, error) {
-	if err := bounds(r.Value); err != nil {
-		return parts{}, err
-	}
 	switch mode, err := d.mode(r); {
 	case err != nil:
 		return parts{}, err
@@ -157,17 +155,26 @@ func (d *Decoder) parts(r Record) (parts, error) {
 
 // object reads the JSON object that a value is.
 func (d *Decoder) object(value []byte) (Value, error) {
-	doc, err := d.doc.read(value)
-	if errors.Is(err, errTooDeep) {
-		return Value{}, wrong(CodeTooDeep, "the value is %v", err)
+	doc, err := document(&d.doc, value)
+	if err == nil && doc.Kind() != Object {
+		err = wrong(CodeJSON, "the value is JSON, but not an object")
 	}
-	if err != nil {
-		return Value{}, wrong(CodeJSON, "the value is not JSON: %v", err)
+	return doc, err
+}
+
+// document reads any JSON within bounds.
+func document(r *Reader, value []byte) (Value, error) {
+	if err := bounds(value); err != nil {
+		return Value{}, err
 	}
-	if doc.Kind() != Object {
-		return Value{}, wrong(CodeJSON, "the value is JSON, but not an object")
+	v, err := r.read(value)
+	switch {
+	case errors.Is(err, errTooDeep):
+		err = wrong(CodeTooDeep, "the value is %v", err)
+	case err != nil:
+		err = wrong(CodeJSON, "the value is not JSON: %v", err)
 	}
-	return doc, nil
+	return v, err
 }
 
 func (d *Decoder) plainParts(r Record, doc Value) parts {
@@ -235,8 +242,8 @@ func user(p parts) (string, error) {
 	return string(text), nil
 }
 
-// maxTypes bounds the memory of type names; types beyond it are as good, only slower.
-const maxTypes = 4096
+// maxNames bounds the memory of type names; types beyond it are as good, only slower.
+const maxNames = 4096
 
 func (d *Decoder) eventType(v Value) (string, error) {
 	if !v.Present() {
@@ -246,12 +253,12 @@ func (d *Decoder) eventType(v Value) (string, error) {
 	if len(name) == 0 {
 		return "", wrong(CodeType, "the type must be a text that is not empty")
 	}
-	if known, ok := d.types[string(name)]; ok {
+	if known, ok := d.names[string(name)]; ok {
 		return known, nil
 	}
 	fresh := string(name)
-	if len(d.types) < maxTypes && len(fresh) <= MaxUserBytes {
-		d.types[fresh] = fresh
+	if len(d.names) < maxNames && len(fresh) <= MaxUserBytes {
+		d.names[fresh] = fresh
 	}
 	return fresh, nil
 }

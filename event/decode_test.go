@@ -146,8 +146,8 @@ func TestDecodeUser(t *testing.T) {
 
 func TestDecodeCloudEvents(t *testing.T) {
 	const ce, js = "application/cloudevents+json; charset=utf-8", "application/json"
-	bySubject, byData := plain, plain
-	bySubject.User, byData.User = "subject", "data.uid"
+	bySubject, byInside := plain, plain
+	bySubject.User, byInside.User = "subject", "data.uid"
 	binary := []string{"ce_specversion", "1.0", "ce_type", "X", "ce_id", "a", "ce_source", "/s", "ce_time", "2026-05-28T20:26:41Z", "ce_subject", "s"}
 	for name, row := range map[string]struct {
 		fields event.Fields
@@ -181,13 +181,13 @@ func TestDecodeCloudEvents(t *testing.T) {
 		"binary no value":   {plain, "json", binary, ``, `u X a ts+1000 rt+0 {}`},
 		"binary text":       {plain, "json", append([]string{"content-type", "text/plain"}, binary...), `{"v":1}`, "cloudevents_invalid"},
 		"binary subject":    {bySubject, "json", binary, `{"v":1}`, `s X a ts+1000 rt+0 {"v":1}`},
-		"binary data":       {byData, "json", binary, `{"uid":"d"}`, `d X a ts+1000 rt+0 {"uid":"d"}`},
-		"binary no user":    {byData, "json", binary, `{"v":1}`, "user_missing"},
+		"binary data":       {byInside, "json", binary, `{"uid":"d"}`, `d X a ts+1000 rt+0 {"uid":"d"}`},
+		"binary no user":    {byInside, "json", binary, `{"v":1}`, "user_missing"},
 		"binary no JSON":    {plain, "json", binary, `{`, "json_invalid"},
 		"binary a list":     {plain, "json", binary, `[]`, "properties_invalid"},
 		"binary bad time":   {plain, "json", append([]string{"ce_time", "1780000000"}, binary...), `{}`, "time_invalid"},
 		"binary version":    {plain, "json", []string{"ce_specversion", "2.0", "ce_type", "X"}, `{}`, "cloudevents_invalid"},
-		"binary not UTF-8":  {plain, "json", []string{"ce_specversion", "1.0", "ce_type", "\xff"}, `{}`, "cloudevents_invalid"},
+		"binary not UTF-8":  {plain, "json", []string{"ce_specversion", "1.0", "ce_type", "\xff"}, `{}`, "type_invalid"},
 		"binary no type":    {plain, "json", []string{"ce_specversion", "1.0"}, `{}`, "type_missing"},
 		"binary registry":   {plain, "json", binary, "\x00\x00\x00\x00\x09{}", "schema_registry"},
 		"plain with a type": {plain, "json", []string{"content-type", js}, `{"type":"X","id":"a"}`, `u X a ts+0 rt+0 {}`},

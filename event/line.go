@@ -1,9 +1,6 @@
 package event
 
-import (
-	"bytes"
-	"strconv"
-)
+import "bytes"
 
 // LineDecoder reads a simulation file, one event a line (semantics 5). The zero LineDecoder is ready to use.
 type LineDecoder struct {
@@ -19,12 +16,9 @@ func (l *LineDecoder) Decode(line []byte, n int64) (*Event, error) {
 	if len(line) == 0 {
 		return nil, nil
 	}
-	if l.d.types == nil {
+	if l.d.names == nil {
 		l.d.fields = Fields{User: "user", Type: "type", ID: "id", Time: "time", Properties: "properties"}
 		l.d.prepare()
-	}
-	if len(line) > MaxValueBytes {
-		return nil, wrong(CodeTooLarge, "the line has %d bytes, at most %d are read", len(line), MaxValueBytes)
 	}
 	doc, err := l.d.object(line)
 	if err != nil {
@@ -55,7 +49,7 @@ func (l *LineDecoder) recordTime(doc Value, p parts) (int64, error) {
 		return ts, err
 	}
 	if l.any && rt < l.received {
-		return 0, wrong(CodeTime, "received goes backwards: %s after %s", strconv.FormatInt(rt, 10), strconv.FormatInt(l.received, 10))
+		return 0, wrong(CodeTime, "received goes backwards: %d after %d", rt, l.received)
 	}
 	l.received, l.any = rt, true
 	return rt, nil

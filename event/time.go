@@ -2,9 +2,9 @@ package event
 
 import "time"
 
-// Bounds of an epoch number, in ms: those of ECMAScript, about the years -271,821 to 275,760. Beyond them a number is
-// no time.
-const maxEpochMillis = 8_640_000_000_000_000
+// MaxEpochMillis bounds an epoch number, in ms before and after 1970: ECMAScript's bound, about 273,790 years. A number
+// beyond is no time.
+const MaxEpochMillis = 8_640_000_000_000_000
 
 // millisFrom is the power of ten from which on an epoch number counts milliseconds, not seconds (semantics 2.1).
 const millisFrom = 11
@@ -28,18 +28,12 @@ func ParseTime(v Value) (ms int64, ok bool) {
 
 // Epoch is d as epoch seconds or, from 1e11 on, milliseconds; false beyond the range of a date.
 func (d Decimal) Epoch() (ms int64, ok bool) {
+	shift := int64(3)
 	if d.count()+d.exp > millisFrom {
-		return d.epoch(0)
+		shift = 0
 	}
-	return d.epoch(3)
-}
-
-// EpochSeconds is d as epoch seconds, however many; false beyond the range of a date.
-func (d Decimal) EpochSeconds() (ms int64, ok bool) { return d.epoch(3) }
-
-func (d Decimal) epoch(shift int64) (ms int64, ok bool) {
 	ms, ok = d.scaled(shift)
-	return ms, ok && ms <= maxEpochMillis && ms >= -maxEpochMillis
+	return ms, ok && ms <= MaxEpochMillis && ms >= -MaxEpochMillis
 }
 
 // ParseRFC3339 reads a time with offset, such as 2026-11-25T09:30:00.5+01:00, strictly; t and z may be small. A leap
@@ -53,7 +47,7 @@ func ParseRFC3339[T string | []byte](text T) (ms int64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	ms = DayNumber(c.Year, c.Month, c.Day)*dayMillis + int64(c.Millis) - offset
+	ms = c.wall() - offset
 	if c.Leap && (ms%dayMillis != 0 || time.UnixMilli(ms).UTC().Day() != 1) {
 		return 0, false
 	}

@@ -129,19 +129,21 @@ func TestMatch(t *testing.T) {
 		{`{}`, `1 -`, ``},
 	} {
 		f := compile(t, row.filter)
-		for _, values := range []struct {
-			list string
-			want bool
-		}{{row.holds, true}, {row.not, false}} {
-			for _, v := range strings.Fields(values.list) {
-				doc := `{"w":1,"v":` + v + `}`
-				if v == "-" {
-					doc = `{"w":1}`
-				}
-				if got := f.Match(object(t, doc), now); got != values.want {
-					t.Errorf("%s for %s: got %t", row.filter, doc, got)
-				}
-			}
+		wantEach(t, f, row.filter, row.holds, true)
+		wantEach(t, f, row.filter, row.not, false)
+	}
+}
+
+// wantEach matches each of the values, separated by spaces, as the property v.
+func wantEach(t *testing.T, f *filter.Filter, name, values string, want bool) {
+	t.Helper()
+	for _, v := range strings.Fields(values) {
+		doc := `{"w":1,"v":` + v + `}`
+		if v == "-" {
+			doc = `{"w":1}`
+		}
+		if got := f.Match(object(t, doc), now); got != want {
+			t.Errorf("%s for %s: got %t", name, doc, got)
 		}
 	}
 }
