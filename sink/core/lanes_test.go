@@ -1,0 +1,263 @@
+package core_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"vigil/sink/core"
+)
+
+// fill enters n deliveries named KEY1, KEY2, ... into a lane.
+func fill(ls *core.Lanes[string], key string, q core.Queue, n int) *core.Lane[string] {
+	l := ls.Lane(key, core.Limits{}, now)
+	for i := range n {
+		ls.Enter(l, q, fmt.Sprint(key, i+1), 1, now)
+	}
+	return l
+}
+
+// take gives out places until none is left.
+func take(ls *core.Lanes[string], at time.Time) (turns []core.Turn[string]) {
+	for {
+		t, ok := ls.Next(at)
+		if !ok {
+			return turns
+		}
+		turns = append(turns, t)
+	}
+}
+
+func names(turns []core.Turn[string]) (out []string) {
+	for _, t := range turns {
+		out = append(out, t.Parcel)
+	}
+	return out
+}
+
+func TestLanesTakeTurns(t *testing.T) {
+	ls := core.NewLanes[string](4)
+	fill(ls, "a", core.First, 3)
+	fill(ls, "b", core.First, 3)
+	if got, want := names(take(ls, now)), []string{"a1", "b1", "a2", "b2"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestLimitsAreHard(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(1, 20).Draw(t, "max")
+		ls := core.NewLanes[int](limit)
+		lanes := map[string]core.Limits{"a": {InFlight: 1}, "b": {InFlight: 3}, "c": {}}
+		inFlight := map[*core.Lane[int]]int{}
+		var flying []core.Turn[int]
+		entered, left := 0, 0
+		at := now
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			at = at.Add(time.Millisecond)
+			key := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "lane")
+			l := ls.Lane(key, lanes[key], at)
+			switch rapid.IntRange(0, 2).Draw(t, "step") {
+			case 0:
+				ls.Enter(l, core.Queue(rapid.IntRange(0, 1).Draw(t, "queue")), entered, 1, at)
+				entered++
+			case 1:
+				if turn, ok := ls.Next(at); ok {
+					flying = append(flying, turn)
+					inFlight[turn.Lane]++
+					left++
+				}
+			case 2:
+				if len(flying) > 0 {
+					ls.End(flying[0], time.Millisecond)
+					inFlight[flying[0].Lane]--
+					flying = flying[1:]
+				}
+			}
+			for key, most := range map[string]int{"a": 1, "b": 3, "c": 64} {
+				if n := inFlight[ls.Lane(key, lanes[key], at)]; n > most {
+					t.Fatalf("%d in flight in lane %s", n, key)
+				}
+			}
+			if ls.InFlight() > limit || ls.InFlight() != len(flying) || ls.Waiting() != entered-left {
+				t.Fatalf("%d in flight of %d, %d waiting", ls.InFlight(), limit, ls.Waiting())
+			}
+		}
+		for range 1000 { // everything gets its turn
+			if turn, ok := ls.Next(at); ok {
+				ls.End(turn, time.Millisecond)
+				left++
+			} else if len(flying) > 0 {
+				ls.End(flying[0], time.Millisecond)
+				flying = flying[1:]
+			}
+		}
+		if left != entered {
+			t.Fatalf("%d of %d had a turn", left, entered)
+		}
+	})
+}
+
+func TestRetriesLeaveRoomForFirstAttempts(t *testing.T) {
+	only := core.NewLanes[string](10)
+	fill(only, "r", core.Rest, 20)
+	if got := len(take(only, now)); got != 10 {
+		t.Errorf("retries alone get %d places, want all 10", got)
+	}
+	mixed := core.NewLanes[string](10)
+	fill(mixed, "first-", core.First, 20)
+	fill(mixed, "rest-", core.Rest, 20)
+	rest := 0
+	for _, name := range names(take(mixed, now)) {
+		if name[:4] == "rest" {
+			rest++
+		}
+	}
+	if rest != 3 {
+		t.Errorf("retries got %d of 10 places while first attempts wait, want 3", rest)
+	}
+}
+
+func TestHoldParksWhatWaits(t *testing.T) {
+	ls := core.NewLanes[string](1)
+	l := fill(ls, "a", core.First, 3)
+	fill(ls, "b", core.First, 1)
+	turn, _ := ls.Next(now)
+	var parked []string
+	ls.Hold(l, now.Add(time.Minute), now, func(p string) { parked = append(parked, p) })
+	if !slices.Equal(parked, []string{"a2", "a3"}) || turn.Parcel != "a1" || !l.Held().Equal(now.Add(time.Minute)) {
+		t.Errorf("parked %v after %v", parked, turn.Parcel)
+	}
+	ls.End(turn, time.Millisecond)
+	if got := names(take(ls, now)); !slices.Equal(got, []string{"b1"}) {
+		t.Errorf("the other lane got %v", got)
+	}
+}
+
+func TestShortHoldOnlyWaits(t *testing.T) {
+	ls := core.NewLanes[string](1)
+	l := fill(ls, "a", core.First, 1)
+	ls.Hold(l, now.Add(time.Second), now, func(string) { t.Error("parked") })
+	if _, ok := ls.Next(now); ok {
+		t.Error("a held lane got a place")
+	}
+	if at, ok := ls.NextWake(); !ok || !at.Equal(now.Add(time.Second)) {
+		t.Errorf("wakes at %v", at)
+	}
+	if _, ok := ls.Next(now.Add(time.Second)); !ok {
+		t.Error("no place after the hold")
+	}
+}
+
+func TestSpill(t *testing.T) {
+	spilled := func(ls *core.Lanes[string], at time.Time) (out []string) {
+		ls.Spill(at, func(p string) { out = append(out, p) })
+		return out
+	}
+	slow := core.NewLanes[string](100)
+	l := slow.Lane("a", core.Limits{InFlight: 1}, now)
+	for i := range 3 {
+		slow.Enter(l, core.First, fmt.Sprint("a", i), 1, now)
+	}
+	take(slow, now)
+	if got := spilled(slow, now.Add(core.SpillAfter-1)); got != nil {
+		t.Errorf("%v spilled too early", got)
+	}
+	if got := spilled(slow, now.Add(core.SpillAfter)); !slices.Equal(got, []string{"a1", "a2"}) {
+		t.Errorf("spilled %v", got)
+	}
+	full := core.NewLanes[string](1) // the common limit is the bottleneck: nothing is parked
+	fill(full, "a", core.First, 3)
+	take(full, now)
+	if got := spilled(full, now.Add(time.Hour)); got != nil {
+		t.Errorf("%v spilled though the sink is what it waits for", got)
+	}
+}
+
+func TestRoomFollowsThePace(t *testing.T) {
+	ls := core.NewLanes[string](64)
+	l := ls.Lane("a", core.Limits{}, now)
+	room := func() int {
+		n := 0
+		for l.Room() {
+			ls.Enter(l, core.First, "x", 1, now)
+			n++
+		}
+		ls.Drop(func(string) bool { return true })
+		return n
+	}
+	before := room()
+	for range 50 { // 5 s an attempt: a dead endpoint
+		ls.Enter(l, core.First, "x", 1, now)
+		turn, _ := ls.Next(now)
+		ls.End(turn, 5*time.Second)
+	}
+	slow := room()
+	for range 100 {
+		ls.Enter(l, core.First, "x", 1, now)
+		turn, _ := ls.Next(now)
+		ls.End(turn, time.Millisecond)
+	}
+	if fast := room(); slow != 64 || before <= slow || fast != 4096 {
+		t.Errorf("room for %d at first, %d while slow, %d while fast", before, slow, fast)
+	}
+}
+
+func TestRate(t *testing.T) {
+	ls := core.NewLanes[string](100)
+	l := ls.Lane("a", core.Limits{Rate: 20}, now)
+	for i := range 60 {
+		ls.Enter(l, core.First, fmt.Sprint(i), 1, now)
+	}
+	at, given := now, 0
+	for at.Before(now.Add(time.Second)) {
+		for _, turn := range take(ls, at) {
+			given++
+			ls.End(turn, time.Millisecond)
+		}
+		wake, ok := ls.NextWake()
+		if !ok {
+			t.Fatal("a limited lane sets no alarm")
+		}
+		at = wake
+	}
+	if given < 20 || given > 22 {
+		t.Errorf("%d attempts in a second at 20/s", given)
+	}
+	if l = ls.Lane("a", core.Limits{}, at); len(take(ls, at)) == 0 {
+		t.Error("no attempt after the limit was lifted")
+	}
+	_ = l
+}
+
+func TestIdleLanesAreForgotten(t *testing.T) {
+	ls := core.NewLanes[string](1)
+	kept := fill(ls, "kept", core.First, 1)
+	for i := range 10_000 {
+		ls.Lane(fmt.Sprint(i), core.Limits{}, now)
+	}
+	if ls.Lane("kept", core.Limits{}, now) != kept {
+		t.Error("a lane with something in it was forgotten")
+	}
+}
+
+func TestAlarms(t *testing.T) {
+	var a core.Alarms[string]
+	if _, ok := a.Due(now); ok {
+		t.Error("nothing is due")
+	}
+	a.Add(now.Add(3), "c")
+	a.Add(now.Add(1), "a")
+	a.Add(now.Add(2), "b")
+	a.Drop(func(s string) bool { return s == "b" })
+	var got []string
+	for s, ok := a.Due(now.Add(2)); ok; s, ok = a.Due(now.Add(2)) {
+		got = append(got, s)
+	}
+	if next, ok := a.Next(); !slices.Equal(got, []string{"a"}) || !ok || !next.Equal(now.Add(3)) {
+		t.Errorf("due %v, next %v", got, next)
+	}
+}
