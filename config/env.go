@@ -27,8 +27,8 @@ var aliases = map[string]string{
 	"KAFKA_SASL_PASSWORD":  propertiesPath + ".sasl.password",
 }
 
-// serviceLink matches the variables that Kubernetes makes for a Service named vigil or vigil-something.
-var serviceLink = regexp.MustCompile(`^VIGIL(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^VIGIL(_[A-Z0-9_]+)?_PORT=(tcp|udp|sctp)://`)
+// kubernetes matches the variables that Kubernetes makes for a Service named vigil or vigil-something.
+var kubernetes = regexp.MustCompile(`^VIGIL(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^VIGIL(_[A-Z0-9_]+)?_PORT=(tcp|udp|sctp)://`)
 
 func splitEnv(env []string) map[string]string {
 	set := map[string]string{}
@@ -98,7 +98,7 @@ func (l *loader) foreign(name string) bool {
 			return true
 		}
 	}
-	return name == envConfig || l.used[name] || serviceLink.MatchString(name+"="+l.env[name])
+	return name == envConfig || l.used[name] || kubernetes.MatchString(name+"="+l.env[name])
 }
 
 // encryption takes KAFKA_TLS_ENABLED, where no variable of ours and no flag states the protocol: whether there is a
