@@ -59,9 +59,9 @@ func (r *Reader) note(n *Node, severity Severity, code, text string) {
 	if severity == Error {
 		r.errors++
 	}
-	message, hint, _ := strings.Cut(text, "\n")
+	text, hint, _ := strings.Cut(text, "\n")
 	r.problems = append(r.problems, Problem{
-		File: r.file, Line: max(n.Line, 1), Col: max(n.Col, 1), Severity: severity, Code: code, Message: message, Hint: hint,
+		File: r.file, Line: max(n.Line, 1), Col: max(n.Col, 1), Severity: severity, Code: code, Message: text, Hint: hint,
 		Excerpt: excerpt(r.lines, n.Line, n.Col),
 	})
 }
