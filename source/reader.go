@@ -50,14 +50,14 @@ func (r *Reader) note(n *Node, severity Severity, code, text string) {
 	if n == nil {
 		n = &Node{}
 	}
+	if severity == Error {
+		r.errors++
+	}
 	if len(r.problems) == maxProblems {
 		return
 	}
 	if r.lines == nil {
 		r.lines = strings.Split(string(r.src), "\n")
-	}
-	if severity == Error {
-		r.errors++
 	}
 	text, hint, _ := strings.Cut(text, "\n")
 	r.problems = append(r.problems, Problem{

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 // Parse reads one YAML or JSON document. It never panics; every mistake becomes a problem of the returned Reader. The
 // node is nil where nothing could be read. Anchors, aliases, tags, merge keys and several documents are refused.
 func Parse(file string, src []byte) (*Node, *Reader) {
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // what some editors begin a file with
 	r := &Reader{file: file, src: src}
 	whole := &Node{}
 	switch {
