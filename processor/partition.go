@@ -102,7 +102,7 @@ func (p *partition) decided(d *trigger.Decision) {
 	}
 	r := &kgo.Record{Topic: topic, Partition: p.id, Key: []byte(d.User), Value: delivery.Encode()}
 	for _, h := range delivery.RecordHeaders(p.traceparent()) {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: []byte(h.Value)})
 	}
 	p.send(r)
 }

@@ -76,7 +76,7 @@ func New(cfg Config) (*Processor, error) {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = DefaultCacheBytes
 	}
-	cl, err := kgo.NewClient(cfg.Kafka...)
+	cl, err := kgo.NewClient(append(slices.Clone(cfg.Kafka), kgo.MetadataMinAge(100*time.Millisecond))...)
 	if err != nil {
 		return nil, fmt.Errorf("make the admin client: %w", err)
 	}

@@ -77,23 +77,28 @@ func (s *session) fill(ctx context.Context, r *restored) error {
 	return s.replay(ctx, r, end)
 }
 
-// bounds are the first and the last stable offset of a partition of the changelog.
+// bounds are the first and the last stable offset of a partition of the changelog. A topic that was made a moment ago
+// may not be known everywhere yet: it is asked for again.
 func (s *session) bounds(ctx context.Context, id int32) (first, end int64, err error) {
 	topic := s.cfg.Topics.State
-	starts, err := s.adm.ListStartOffsets(ctx, topic)
-	if err != nil {
-		return 0, 0, err
+	for began := time.Now(); ; {
+		starts, err1 := s.adm.ListStartOffsets(ctx, topic)
+		ends, err2 := s.adm.ListCommittedOffsets(ctx, topic)
+		a, ok1 := starts.Lookup(topic, id)
+		b, ok2 := ends.Lookup(topic, id)
+		err = errors.Join(err1, err2, a.Err, b.Err)
+		if err == nil && ok1 && ok2 {
+			return a.Offset, b.Offset, nil
+		}
+		if time.Since(began) > restoreTimeout {
+			return 0, 0, fmt.Errorf("find the ends of %s/%d: %w", topic, id, err)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, 0, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	ends, err := s.adm.ListCommittedOffsets(ctx, topic)
-	if err != nil {
-		return 0, 0, err
-	}
-	a, ok1 := starts.Lookup(topic, id)
-	b, ok2 := ends.Lookup(topic, id)
-	if !ok1 || !ok2 {
-		return 0, 0, fmt.Errorf("%s has no partition %d: %w", topic, id, errFatal)
-	}
-	return a.Offset, b.Offset, errors.Join(a.Err, b.Err)
 }
 
 // unfit says why a store is no cache of the changelog; empty where it is.

@@ -81,7 +81,7 @@ func (e *Engine) process(u *user) {
 		e.stats.Ignored++
 		return
 	}
-	if u.wasSeen(xxhash.Sum64String(ev.ID), ev.RT, &e.stats.HistoryTruncated) {
+	if e.wasSeen(u, xxhash.Sum64String(ev.ID)) {
 		e.tell(&Decision{Reason: Duplicate, User: u.name, AnchorID: ev.ID, At: ev.TS})
 		return
 	}

@@ -243,11 +243,12 @@ func (u *user) header() (flags byte, due int64) {
 	return flags, due
 }
 
-// wasSeen tells whether id was first seen within 24 h before rt; if not, it is from now on (2.2). truncated counts
-// what the limit made it forget.
-func (u *user) wasSeen(hash uint64, rt int64, truncated *uint64) bool {
+// wasSeen tells whether the id of the event in hand was first seen within 24 h before its rt; if not, it is from now on
+// (2.2). Where rt runs backwards an id is forgotten once the clock is seenSlack past those 24 h.
+func (e *Engine) wasSeen(u *user, hash uint64) bool {
+	rt := e.ev.RT
 	i := u.seenIndex(hash)
-	if i >= 0 && rt-u.seen[i].rt <= day {
+	if i >= 0 && rt-u.seen[i].rt <= day && !e.expired(u.seen[i].rt, day+seenSlack) {
 		return true
 	}
 	if i >= 0 {
@@ -255,7 +256,7 @@ func (u *user) wasSeen(hash uint64, rt int64, truncated *uint64) bool {
 	}
 	if len(u.seen) >= maxSeen {
 		u.forgetSeen(u.oldestSeen())
-		*truncated++
+		e.stats.HistoryTruncated++
 	}
 	u.unsorted = u.unsorted || len(u.seen) > 0 && u.seen[len(u.seen)-1].rt > rt
 	u.seen = append(u.seen, seenID{hash, rt})

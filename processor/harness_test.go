@@ -1,0 +1,153 @@
+package processor_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/campaign"
+	"vigil/event"
+	"vigil/kafka"
+	"vigil/processor"
+	"vigil/trigger"
+	"vigil/webhook"
+)
+
+const partitions = 3
+
+// stage is a cluster with an input topic, and a campaign folder.
+type stage struct {
+	t       *testing.T
+	cluster *kfake.Cluster
+	client  *kgo.Client
+	adm     *kadm.Client
+	catalog *campaign.Catalog
+	inputs  []string
+	dir     string
+}
+
+func newStage(t *testing.T, campaigns ...string) *stage {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "events", "more"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	dir := t.TempDir()
+	for i, text := range campaigns {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("c%d.yaml", i)), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loaded, problems := campaign.Load(dir)
+	if campaign.Failed(problems) {
+		t.Fatalf("campaigns: %v", problems)
+	}
+	return &stage{
+		t: t, cluster: cluster, client: cl, adm: kadm.NewClient(cl), catalog: campaign.NewCatalog(loaded),
+		inputs: []string{"events"}, dir: t.TempDir(),
+	}
+}
+
+func (s *stage) config(instance string) processor.Config {
+	return processor.Config{
+		Kafka:  []kgo.Opt{kgo.SeedBrokers(s.cluster.ListenAddrs()...)},
+		Topics: kafka.Names("vigil"), Inputs: s.inputs,
+		Fields: event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, Format: "json",
+		Start: "earliest", Group: "vigil.processor", Instance: instance, DataDir: filepath.Join(s.dir, instance),
+		Times:          trigger.Options{AllowedLateness: 200, MaxEventAge: 7_200_000, MaxFireDelay: 86_400_000},
+		CommitInterval: 20 * time.Millisecond, CheckpointInterval: 100 * time.Millisecond, ClockGrace: 100 * time.Millisecond,
+		Workers: 2, Catalog: s.catalog, Log: zerolog.New(zerolog.NewTestWriter(s.t)).Level(zerolog.WarnLevel),
+	}
+}
+
+// start runs a processor until the returned func is called or the test ends; it must stop cleanly.
+func (s *stage) start(cfg processor.Config) (stop func()) {
+	s.t.Helper()
+	p, err := processor.New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("Run: %v", err)
+		}
+	}
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// send produces one event with its time as the record's.
+func (s *stage) send(topic, user, eventType, id string, at time.Time, props map[string]any) {
+	s.t.Helper()
+	value, err := json.Marshal(map[string]any{"type": eventType, "id": id, "time": at.UTC().Format("2006-01-02T15:04:05.000Z"), "properties": props})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.raw(topic, []byte(user), value, at)
+}
+
+func (s *stage) raw(topic string, key, value []byte, at time.Time) {
+	s.t.Helper()
+	r := &kgo.Record{Topic: topic, Key: key, Value: value, Timestamp: at}
+	if err := s.client.ProduceSync(context.Background(), r).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// records reads a topic, committed records only, until enough or until wait is over.
+func (s *stage) records(topic string, enough int, wait time.Duration) []*kgo.Record {
+	s.t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.MetadataMinAge(50*time.Millisecond))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	var all []*kgo.Record
+	for len(all) < enough && ctx.Err() == nil {
+		all = append(all, cl.PollFetches(ctx).Records()...)
+	}
+	return all
+}
+
+// fires are the fire ids on vigil.webhooks with their anchors' users, sorted.
+func (s *stage) fires(enough int, wait time.Duration) []string {
+	s.t.Helper()
+	var ids []string
+	for _, r := range s.records("vigil.webhooks", enough, wait) {
+		d, err := webhook.DecodeDelivery(r.Value)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ids = append(ids, d.Campaign+" "+d.User+" "+d.FireID)
+	}
+	slices.Sort(ids)
+	return ids
+}

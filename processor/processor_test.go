@@ -1,0 +1,161 @@
+package processor_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vigil/trigger"
+)
+
+const (
+	onBuy = `
+id: buy
+trigger: {type: single_action, did: buy}
+webhook: {url: "https://example.com/hook"}
+`
+	cart = `
+id: cart
+trigger: {type: inaction_within_time, did: add, did_not: buy, within: 1s}
+webhook: {url: "https://example.com/hook"}
+`
+)
+
+func fire(campaign, user, anchor, slot string) string {
+	return campaign + " " + user + " " + trigger.FireID(campaign, "", user, "", anchor, slot)
+}
+
+// An action fires; an absence fires by the wall clock on a topic that has gone quiet (gate G4).
+func TestIdlePartitionFires(t *testing.T) {
+	s := newStage(t, onBuy, cart)
+	s.start(s.config("a"))
+	now := time.Now()
+	s.send("events", "ada", "add", "e1", now, nil)
+	s.send("events", "bob", "buy", "e2", now, nil)
+	want := []string{fire("buy", "bob", "e2", ""), fire("cart", "ada", "e1", "inaction")}
+	if diff := cmp.Diff(want, s.fires(2, 20*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Stopped across the deadline, with the cancelling event in the backlog: it must not fire (gate G3).
+func TestBacklogDoesNotFire(t *testing.T) {
+	s := newStage(t, onBuy, cart)
+	stop := s.start(s.config("a"))
+	long := time.Now().Add(-time.Hour)
+	s.send("events", "ada", "buy", "e0", long, nil)
+	s.fires(1, 20*time.Second)
+	stop()
+	s.send("events", "ada", "add", "e1", long.Add(time.Minute), nil)
+	s.send("events", "ada", "buy", "e2", long.Add(time.Minute+500*time.Millisecond), nil)
+	s.send("events", "ada", "add", "e3", long.Add(2*time.Minute), nil)
+	s.start(s.config("a"))
+	want := []string{fire("buy", "ada", "e0", ""), fire("buy", "ada", "e2", ""), fire("cart", "ada", "e3", "inaction")}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.fires(3, 20*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The disk is a cache: without it the timer that was armed before the restart fires all the same (gate G7).
+func TestRestartWithoutDisk(t *testing.T) {
+	s := newStage(t, onBuy, `
+id: cart
+trigger: {type: inaction_within_time, did: add, did_not: buy, within: 3s}
+webhook: {url: "https://example.com/hook"}
+`)
+	for _, wipe := range []bool{false, true} {
+		t.Run(fmt.Sprint("wipe=", wipe), func(t *testing.T) {
+			s.t = t
+			stop := s.start(s.config("a"))
+			user := fmt.Sprint("ada", wipe)
+			s.send("events", user, "add", "e1", time.Now(), nil)
+			s.send("events", user, "buy", "e0", time.Now().Add(-time.Hour), nil)
+			had := len(s.fires(1, 20*time.Second))
+			stop()
+			if wipe {
+				if err := os.RemoveAll(s.dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.start(s.config("a"))
+			found := false
+			for _, id := range s.fires(had+2, 10*time.Second) {
+				found = found || id == fire("cart", user, "e1", "inaction")
+			}
+			if !found {
+				t.Error("the timer of before the restart did not fire")
+			}
+		})
+	}
+}
+
+// A record that is no event goes to the dead letters as it was, and the partition moves on.
+func TestPoisonMovesOn(t *testing.T) {
+	s := newStage(t, onBuy)
+	s.start(s.config("a"))
+	s.raw("events", []byte("ada"), []byte("{oops"), time.Now())
+	s.send("events", "ada", "buy", "e1", time.Now(), nil)
+	if diff := cmp.Diff([]string{fire("buy", "ada", "e1", "")}, s.fires(1, 20*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+	dead := s.records("dlq.vigil.events", 1, 10*time.Second)
+	if len(dead) != 1 || string(dead[0].Value) != "{oops" || string(dead[0].Key) != "ada" {
+		t.Fatalf("dead letters: %v", dead)
+	}
+	headers := map[string]string{}
+	for _, h := range dead[0].Headers {
+		headers[h.Key] = string(h.Value)
+	}
+	if headers["x-reason-code"] != "json_invalid" || headers["__connect.errors.topic"] != "events" {
+		t.Errorf("headers: %v", headers)
+	}
+}
+
+// Two members share the partitions; one leaves and the other goes on with what it knew.
+func TestTwoMembers(t *testing.T) {
+	s := newStage(t, onBuy)
+	stop := s.start(s.config("a"))
+	s.start(s.config("b"))
+	var want []string
+	for i := range 60 {
+		if i == 30 {
+			s.fires(30, 30*time.Second)
+			stop()
+		}
+		user := fmt.Sprintf("u%02d", i)
+		s.send("events", user, "buy", "e", time.Now(), nil)
+		want = append(want, fire("buy", user, "e", ""))
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.fires(60, 60*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Two inputs are one stream in the order of rt: the cancel in the second topic comes before the deadline of the first.
+func TestInputsMerge(t *testing.T) {
+	s := newStage(t, onBuy, cart)
+	s.inputs = []string{"events", "more"}
+	base := time.Now().Add(-time.Hour)
+	for i := range 20 {
+		user := fmt.Sprintf("u%02d", i)
+		s.send("events", user, "add", "a", base, nil)
+		s.send("more", user, "buy", "b", base.Add(500*time.Millisecond), nil)
+		s.send("events", user, "add", "c", base.Add(time.Minute), nil)
+	}
+	s.start(s.config("a"))
+	var want []string
+	for i := range 20 {
+		user := fmt.Sprintf("u%02d", i)
+		want = append(want, fire("buy", user, "b", ""), fire("cart", user, "c", "inaction"))
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.fires(40, 30*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+}
