@@ -34,9 +34,9 @@ func TestWhy(t *testing.T) {
 			"Hana looked at a notification and 1.5 s later at the product"},
 		{"pickup-soon", "Jonas", act(0, map[string]any{"pickup_at": at.Add(6 * time.Second).Format(time.RFC3339)}), nil,
 			"Jonas picks up his order at 10:02:17, in 3 s, and has not called it off"},
-		{"mine", "u1", act(0, nil), nil, "u1, campaign mine"},
+		{"mine", "u1", demo.Act{Time: at, Type: "added"}, nil, "u1: added at 10:02:11 c9"},
 	} {
-		w := demo.Webhook{Body: demo.Body{Campaign: row.campaign, User: row.user}}
+		w := demo.Webhook{Body: demo.Body{Campaign: row.campaign, User: row.user, Key: "c9"}}
 		w.Body.Trigger.Anchor, w.Body.Trigger.Events = &row.anchor, row.events
 		if diff := cmp.Diff(row.want, w.Why()); diff != "" {
 			t.Error(diff)

@@ -22,7 +22,7 @@ func (w Webhook) Why() string {
 	case "pickup-soon":
 		return fmt.Sprintf("%s picks up %s order at %s, in 3 s, and has not called it off", who.Name, who.Their, w.pickup())
 	default:
-		return fmt.Sprintf("%s, campaign %s", who.Name, w.Body.Campaign)
+		return fmt.Sprintf("%s: %s at %s %s", who.Name, w.anchorType(), w.anchorClock(), w.Body.Key)
 	}
 }
 
@@ -31,6 +31,13 @@ func (w Webhook) anchorClock() string {
 		return "?"
 	}
 	return w.Body.Trigger.Anchor.Time.Local().Format(clockFormat)
+}
+
+func (w Webhook) anchorType() string {
+	if w.Body.Trigger.Anchor == nil {
+		return "no event"
+	}
+	return w.Body.Trigger.Anchor.Type
 }
 
 func (w Webhook) money() string {

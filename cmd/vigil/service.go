@@ -15,9 +15,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"golang.org/x/sync/errgroup"
 
 	"vigil/config"
+	"vigil/kafka"
 )
 
 // service is what processor, sink and run have in common: configuration, log, metrics, admin listener, and the order
@@ -82,13 +84,23 @@ func buildGauge() prometheus.Collector {
 	return g
 }
 
-// reach makes sure that a broker answers before anything runs.
+// reach makes sure that a broker answers before anything runs, and that vigil's topics are there. Inputs that are
+// missing are for the processor to refuse: the sink reads none.
 func (s *service) reach(ctx context.Context) error {
 	client, err := openClient(ctx, s.cfg)
-	if err == nil {
-		client.Close()
+	if err != nil {
+		return err
 	}
-	return err
+	defer client.Close()
+	adm := kadm.NewClient(client)
+	count, err := kafka.InputPartitions(ctx, adm, inputTopics(s.cfg))
+	if errors.Is(err, kafka.ErrMissing) {
+		return nil
+	}
+	if err != nil {
+		return reached(err)
+	}
+	return reached(ensureOwn(ctx, adm, s.cfg, count))
 }
 
 // serve starts the admin listener and every part, and returns when all have drained. The first failure stops the rest.

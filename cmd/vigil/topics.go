@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 	"vigil/config"
 	"vigil/kafka"
 )
+
+const visibleWithin = 30 * time.Second // for brokers to tell of topics that were created
 
 func topicsCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -79,27 +82,45 @@ func createTopics(ctx context.Context, adm *kadm.Client, cfg config.Config, part
 	if err := kafka.EnsureInputs(ctx, adm, inputs, partitions); err != nil {
 		return err
 	}
-	count, err := settledPartitions(ctx, adm, inputs)
+	var count int32
+	err := visible(ctx, func() (there bool, err error) {
+		count, err = kafka.InputPartitions(ctx, adm, inputs)
+		if errors.Is(err, kafka.ErrMissing) {
+			return false, nil
+		}
+		return count > 0, err
+	})
 	if err != nil {
 		return err
 	}
-	return kafka.Ensure(ctx, adm, kafka.Specs(kafka.Names(cfg.TopicPrefix), count))
+	return ensureOwn(ctx, adm, cfg, count)
 }
 
-// settledPartitions waits until brokers tell of topics that were just created: they do so a moment later.
-func settledPartitions(ctx context.Context, adm *kadm.Client, inputs []string) (int32, error) {
-	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+// ensureOwn creates vigil's own topics where they are missing, and waits until the brokers tell of all.
+func ensureOwn(ctx context.Context, adm *kadm.Client, cfg config.Config, inputPartitions int32) error {
+	specs := kafka.Specs(kafka.Names(cfg.TopicPrefix), inputPartitions)
+	if err := kafka.Ensure(ctx, adm, specs); err != nil {
+		return err
+	}
+	return visible(ctx, func() (bool, error) {
+		found, err := kafka.Check(ctx, adm, specs)
+		return !slices.ContainsFunc(found, func(f kafka.Finding) bool { return f.Code != kafka.CodeSetting }), err
+	})
+}
+
+// visible waits for what was just created: brokers tell of it a moment later.
+func visible(ctx context.Context, there func() (bool, error)) error {
+	within, cancel := context.WithTimeout(ctx, visibleWithin)
 	defer cancel()
 	tick := time.NewTicker(2 * freshMetadata)
 	defer tick.Stop()
 	for {
-		count, err := kafka.InputPartitions(ctx, adm, inputs)
-		if !errors.Is(err, kafka.ErrMissing) && (err != nil || count > 0) {
-			return count, err
+		if ok, err := there(); ok || err != nil {
+			return err
 		}
 		select {
-		case <-ctx.Done():
-			return 0, err
+		case <-within.Done():
+			return unreachable(fmt.Errorf("topics were created, but the brokers do not tell of them within %s", visibleWithin))
 		case <-tick.C:
 		}
 	}
