@@ -46,7 +46,7 @@ func (s *session) assign(ctx context.Context, topic string, id int32, offset int
 	if part.engine != nil || slices.Contains(part.next, -1) || s.restores[id] != nil {
 		return
 	}
-	s.note(id, "restoring")
+	s.status(id, "restoring")
 	restoring, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.restores[id] = cancel
 	s.group.Go(func() error {
@@ -75,7 +75,7 @@ func (s *session) install(r *restored) error {
 		paused[topic] = []int32{part.id}
 	}
 	s.kafka.Client().ResumeFetchPartitions(paused)
-	s.note(part.id, stateRunning)
+	s.status(part.id, stateRunning)
 	s.cfg.Log.Info().Int32("partition", part.id).Int("users", r.engine.Stats().Users).Int64("tail", r.tail).
 		Dur("took", time.Since(r.began)).Msg("partition restored")
 	return nil
@@ -92,7 +92,7 @@ func (s *session) revoke(id int32) error {
 		return nil
 	}
 	delete(s.partitions, id)
-	s.note(id, "")
+	s.status(id, "")
 	if part.engine == nil {
 		return nil
 	}

@@ -96,7 +96,6 @@ func (p *partition) settle(ends *observed) error {
 			return nil
 		}
 	}
-	p.journal.Clock = wall
-	p.moved = true
+	p.note(move{Clock: wall})
 	return p.engine.Advance(wall)
 }

@@ -32,6 +32,9 @@ import (
 // Every partition that produced anything has an offset in the transaction, also where no record was read: without one
 // nobody would check the membership (streaming 4.4).
 
+// endTimeout bounds the end of a transaction: behind it the broker is taken for gone.
+const endTimeout = 2 * transactionTimeout
+
 // producedErrors keeps the first error of the records of a transaction.
 type producedErrors struct {
 	mu  sync.Mutex
@@ -62,10 +65,14 @@ func (s *session) commit() error {
 			part.produce(s.kafka, &s.produced)
 		}
 	}
-	ctx := kgo.PreTxnCommitFnContext(context.Background(), s.addOffsets)
-	committed, err := s.kafka.End(ctx, kgo.TryCommit)
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	committed, err := s.kafka.End(kgo.PreTxnCommitFnContext(ctx, s.addOffsets), kgo.TryCommit)
 	s.inTxn, s.moved = false, false
-	if err := errors.Join(s.produced.take(), err); err != nil {
+	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	if !committed {
@@ -80,6 +87,18 @@ func (s *session) commit() error {
 	s.metrics.commits.Inc()
 	s.metrics.commitSeconds.Observe(time.Since(began).Seconds())
 	return nil
+}
+
+// flush waits until every record is in the log. A record that is refused does not fail the transaction by itself: it is
+// ended here, or offsets would pass over what was lost.
+func (s *session) flush(ctx context.Context) error {
+	err := s.kafka.Client().Flush(ctx)
+	if err = errors.Join(s.produced.take(), err); err == nil {
+		return nil
+	}
+	s.inTxn = false
+	_, aborted := s.kafka.End(ctx, kgo.TryAbort)
+	return fmt.Errorf("write a transaction: %w", errors.Join(err, aborted))
 }
 
 // produce writes what the transaction changed.

@@ -2,6 +2,8 @@ package processor
 
 import (
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -10,6 +12,44 @@ import (
 
 // maxDeadBytes is how much of a value a dead letter carries; the topic takes 2 MiB.
 const maxDeadBytes = 1_900_000
+
+// codeFault is the reason of a record on which the engine itself failed.
+const codeFault = "engine_fault"
+
+// faults are the records on which an engine panicked in the life of this process.
+type faults struct {
+	mu  sync.Mutex
+	ids map[fault]bool // guarded by mu
+	any atomic.Bool
+}
+
+type fault struct {
+	topic     string
+	partition int32
+	offset    int64
+}
+
+func (f *faults) add(r *kgo.Record) {
+	if r == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ids == nil {
+		f.ids = map[fault]bool{}
+	}
+	f.ids[fault{r.Topic, r.Partition, r.Offset}] = true
+	f.any.Store(true)
+}
+
+func (f *faults) has(r *kgo.Record) bool {
+	if !f.any.Load() {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ids[fault{r.Topic, r.Partition, r.Offset}]
+}
 
 // deadLetter sends a record that is no event to the dead letters as it was, with where it stood and why (interface 3).
 func (p *partition) deadLetter(r *kgo.Record, why *event.Error) {

@@ -14,11 +14,18 @@ import (
 // journal is what a replay cannot recompute from the inputs: where the wall clock moved a partition, what record times
 // were clamped, which campaigns applied from where on. It is written in the transaction that used it.
 type journal struct {
-	V       int              `json:"v"`
+	V      int              `json:"v"`
+	Cuts   map[string]int64 `json:"cuts"`             // per input topic, the offset behind the transaction's last record
+	Moves  []move           `json:"moves,omitempty"`  // in the order made
+	Clamps []clamp          `json:"clamps,omitempty"` // record times taken as now
+}
+
+// move is something that happened between two records. With several inputs one without clock and catalog says that the
+// records behind it are merged anew: one of them came late.
+type move struct {
 	Cuts    map[string]int64 `json:"cuts"`              // per input topic, the offset behind the last record before
-	Clock   int64            `json:"clock,omitempty"`   // ms; the wall clock moved the partition's here at the cut
-	Clamps  []clamp          `json:"clamps,omitempty"`  // record times taken as now
-	Catalog string           `json:"catalog,omitempty"` // fingerprint of the campaigns adopted at the cut
+	Clock   int64            `json:"clock,omitempty"`   // ms; the wall clock moved the partition's here
+	Catalog string           `json:"catalog,omitempty"` // fingerprint of the campaigns adopted
 }
 
 type clamp struct {
@@ -31,18 +38,31 @@ type clamp struct {
 // transaction has one: the cut is part of the order of 2.1.
 func (p *partition) journalRecord() *kgo.Record {
 	j := &p.journal
-	if j.Clock == 0 && len(j.Clamps) == 0 && j.Catalog == "" && len(p.next) == 1 {
+	if len(j.Moves) == 0 && len(j.Clamps) == 0 && len(p.next) == 1 {
 		return nil
 	}
-	j.V, j.Cuts = 1, map[string]int64{}
-	for i, topic := range p.inputs() {
-		j.Cuts[topic] = p.next[i]
-	}
+	j.V, j.Cuts = 1, p.cuts()
 	value, err := json.Marshal(j)
 	if err != nil {
 		panic(err) // a struct of numbers and strings always marshals
 	}
 	return &kgo.Record{Topic: p.cfg.Topics.Journal, Partition: p.id, Value: value}
+}
+
+// cuts is where the partition stands.
+func (p *partition) cuts() map[string]int64 {
+	cuts := map[string]int64{}
+	for i, topic := range p.inputs() {
+		cuts[topic] = p.next[i]
+	}
+	return cuts
+}
+
+// note journals a move at the present cut.
+func (p *partition) note(m move) {
+	m.Cuts = p.cuts()
+	p.journal.Moves = append(p.journal.Moves, m)
+	p.moved = true
 }
 
 // fingerprint names a set of campaigns.

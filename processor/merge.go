@@ -35,10 +35,15 @@ func (p *partition) merge(batches [][]*kgo.Record, ends *observed) error {
 	for {
 		i := p.earliest()
 		if i < 0 {
+			p.record = nil
 			return nil
 		}
 		r := p.queue[i][0]
 		p.queue[i] = p.queue[i][1:]
+		if rt := r.Timestamp.UnixMilli(); rt < p.lastRT {
+			p.note(move{}) // late: a replay must not sort it among those taken before
+		}
+		p.lastRT = r.Timestamp.UnixMilli()
 		if err := p.take(i, r); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ type partition struct {
 	queue                 [][]*kgo.Record // polled and not processed; used with several inputs only
 	known                 []bool          // the queue's end is the topic's end, as of knownAt
 	knownAt               int64           // ms
+	lastRT                int64           // of the record taken last
 
 	// The transaction in progress.
 	moved    bool // there is something to commit
@@ -84,8 +85,7 @@ func (p *partition) setCatalog(cat *campaign.Catalog) error {
 	if p.engine == nil {
 		return nil
 	}
-	p.journal.Catalog = fingerprint(cat)
-	p.moved = true
+	p.note(move{Catalog: fingerprint(cat)})
 	return p.engine.SetCatalog(cat)
 }
 

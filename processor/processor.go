@@ -58,6 +58,7 @@ type Processor struct {
 	cfg     Config
 	adm     *kadm.Client
 	metrics *metrics
+	faults  faults
 
 	mu    sync.Mutex
 	ready map[int32]string // what each assigned partition is at; guarded by mu
@@ -122,6 +123,7 @@ func fatal(err error) bool {
 	for _, known := range []error{
 		errFatal, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
 		kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed, kerr.UnknownTopicID,
+		kerr.FencedInstanceID, kerr.OffsetOutOfRange,
 	} {
 		if errors.Is(err, known) {
 			return true
@@ -163,7 +165,8 @@ func (p *Processor) Ready() (ok bool, detail []string) {
 
 const stateRunning = "running"
 
-func (p *Processor) note(id int32, at string) {
+// status notes what a partition is at; empty: not assigned.
+func (p *Processor) status(id int32, at string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.alive = true

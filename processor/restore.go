@@ -43,8 +43,8 @@ func (r *restored) close() {
 	}
 }
 
-// restore makes the engine of a partition: the rows of the store, then the changelog behind them up to its last stable
-// offset. It runs after the group's offsets were fetched, hence after every transaction of the owner before has ended.
+// restore makes the engine of a partition: the rows of the store, then the changelog behind them up to its end.
+// It runs after the group's offsets were fetched, hence after every transaction of the owner before was decided.
 func (s *session) restore(ctx context.Context, part *partition) *restored {
 	r := &restored{part: part, began: time.Now(), dirty: map[string][]byte{}}
 	r.engine = trigger.New(s.cfg.Catalog, s.cfg.Times, func(d *trigger.Decision) { r.emit(d) })
@@ -77,13 +77,14 @@ func (s *session) fill(ctx context.Context, r *restored) error {
 	return s.replay(ctx, r, end)
 }
 
-// bounds are the first and the last stable offset of a partition of the changelog. A topic that was made a moment ago
+// bounds are the first offset and the end of a partition of the changelog, an open transaction of its last owner
+// included: the restore waits for its outcome. A topic that was made a moment ago
 // may not be known everywhere yet: it is asked for again.
 func (s *session) bounds(ctx context.Context, id int32) (first, end int64, err error) {
 	topic := s.cfg.Topics.State
 	for began := time.Now(); ; {
 		starts, err1 := s.adm.ListStartOffsets(ctx, topic)
-		ends, err2 := s.adm.ListCommittedOffsets(ctx, topic)
+		ends, err2 := s.adm.ListEndOffsets(ctx, topic)
 		a, ok1 := starts.Lookup(topic, id)
 		b, ok2 := ends.Lookup(topic, id)
 		err = errors.Join(err1, err2, a.Err, b.Err)
@@ -200,7 +201,7 @@ func (s *session) replay(ctx context.Context, r *restored, end int64) error {
 			}
 		}
 		s.metrics.restoreLag.WithLabelValues(r.part.label()).Set(float64(max(end-r.offset, 0)))
-		s.note(id, fmt.Sprintf("restoring, %d records to go", max(end-r.offset, 0)))
+		s.status(id, fmt.Sprintf("restoring, %d records to go", max(end-r.offset, 0)))
 	}
 	return nil
 }

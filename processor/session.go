@@ -56,7 +56,10 @@ func (p *Processor) session(ctx context.Context) (err error) {
 	if s.kafka, err = kgo.NewGroupTransactSession(s.options()...); err != nil {
 		return fmt.Errorf("make the client: %w: %w", errFatal, err)
 	}
-	err = s.loop(ctx)
+	// A transaction that a predecessor of the same name left open is ended first: a restore waits for its outcome.
+	if _, _, err = s.kafka.Client().ProducerID(ctx); err == nil {
+		err = s.loop(ctx)
+	}
 	if err == nil {
 		err = s.finish()
 	}
@@ -67,7 +70,7 @@ func (p *Processor) session(ctx context.Context) (err error) {
 	err = errors.Join(err, s.group.Wait())
 	for _, part := range s.partitions {
 		err = errors.Join(err, part.close())
-		p.note(part.id, "")
+		p.status(part.id, "")
 	}
 	s.closeRestored()
 	return err
@@ -266,22 +269,21 @@ func (s *session) due() bool {
 // assigned is called when the offsets to begin at are known; partitions stay paused until they are restored.
 func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	at := map[string]map[int32]int64{}
-	var fresh []string
 	for topic, parts := range offsets {
 		at[topic] = map[int32]int64{}
+		fresh := false
 		for id, o := range parts {
 			at[topic][id] = o.EpochOffset().Offset
-			if at[topic][id] < 0 && !slices.Contains(fresh, topic) {
-				fresh = append(fresh, topic)
-			}
+			fresh = fresh || at[topic][id] < 0
 		}
-	}
-	starts, err := s.firstOffsets(ctx, fresh)
-	if err != nil {
-		return nil, err
-	}
-	for topic, parts := range at {
-		for id, offset := range parts {
+		if !fresh {
+			continue
+		}
+		starts, err := s.firstOffsets(ctx, topic)
+		if err != nil {
+			return nil, fmt.Errorf("find where to begin in %s: %w", topic, err)
+		}
+		for id, offset := range at[topic] {
 			if offset >= 0 {
 				continue
 			}
@@ -289,30 +291,27 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 			if !ok || l.Err != nil {
 				return nil, fmt.Errorf("find where to begin in %s/%d: %w", topic, id, l.Err)
 			}
-			parts[id] = l.Offset
-			offsets[topic][id] = kgo.NewOffset().At(l.Offset)
+			at[topic][id] = l.Offset
+			parts[id] = kgo.NewOffset().At(l.Offset)
 		}
 	}
 	s.tell(change{assigned: at})
 	return offsets, nil
 }
 
-// firstOffsets are those where a new group begins.
-func (s *session) firstOffsets(ctx context.Context, topics []string) (kadm.ListedOffsets, error) {
-	if len(topics) == 0 {
-		return nil, nil
-	}
+// firstOffsets are those where a new group begins: as configured, but with the beginning of the profiles topic, which
+// is a snapshot of what is known.
+func (s *session) firstOffsets(ctx context.Context, topic string) (kadm.ListedOffsets, error) {
 	at, err := startOffset(s.cfg.Start)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	switch at {
-	case startLatest:
-		return s.adm.ListEndOffsets(ctx, topics...)
-	case startEarliest:
-		return s.adm.ListStartOffsets(ctx, topics...)
+	case at == startEarliest || topic == s.cfg.ProfilesTopic:
+		return s.adm.ListStartOffsets(ctx, topic)
+	case at == startLatest:
+		return s.adm.ListEndOffsets(ctx, topic)
 	default:
-		return s.adm.ListOffsetsAfterMilli(ctx, at, topics...)
+		return s.adm.ListOffsetsAfterMilli(ctx, at, topic)
 	}
 }
 

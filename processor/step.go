@@ -3,6 +3,7 @@ package processor
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,11 +14,18 @@ import (
 // maxSkew is how far a record's time may be ahead of the wall clock before it is taken as now (semantics 2.1).
 const maxSkew = 2 * time.Minute
 
-// step takes what was polled for the partition, one list per input topic, and lets the wall clock settle what is due.
-func (p *partition) step(batches [][]*kgo.Record, ends *observed) error {
+// step takes what was polled for the partition, one list per input topic, and lets the wall clock settle what is due. A
+// panic in the engine ends the session, whose work is undone; the record in hand is a dead letter when it comes again.
+func (p *partition) step(batches [][]*kgo.Record, ends *observed) (err error) {
 	if p.engine == nil {
 		return nil
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			p.faults.add(p.record)
+			err = fmt.Errorf("partition %d: the engine failed: %v\n%s", p.id, v, debug.Stack())
+		}
+	}()
 	if len(p.next) == 1 {
 		if batches != nil {
 			if err := p.takeAll(0, batches[0]); err != nil {
@@ -36,6 +44,7 @@ func (p *partition) takeAll(topic int, records []*kgo.Record) error {
 			return err
 		}
 	}
+	p.record = nil
 	p.read[topic] = p.next[topic]
 	return nil
 }
@@ -50,8 +59,10 @@ func (p *partition) take(topic int, r *kgo.Record) error {
 		return nil
 	}
 	p.record = r
-	defer func() { p.record = nil }()
 	rt := p.recordTime(r)
+	if p.faults.has(r) {
+		return p.reject(r, rt, &event.Error{Code: codeFault, Msg: "the engine failed on this record"})
+	}
 	in := event.Record{
 		Key: r.Key, Value: r.Value, RT: rt, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
 	}
