@@ -20,6 +20,7 @@ type parcel struct {
 	seq    uint64
 	lane   string    // its endpoint's name, or scheme://host
 	due    time.Time // when it may be tried
+	waited bool      // it has waited in memory before
 }
 
 // size is what a parcel counts for where memory is bounded.
@@ -70,14 +71,20 @@ func (d *dispatcher) admit(p *parcel, now time.Time) {
 }
 
 // wait keeps a delivery in memory until it is due, or parks it where its tier does not hold that long: nothing blocks
-// what is behind it for longer than its tier's delay.
+// what is behind it for longer than its tier's delay. In the longest tier it spends that delay before it is parked
+// again, so that what is far off goes round once in 5 min.
 func (d *dispatcher) wait(p *parcel, now time.Time) {
-	if hold := p.part.tier.Hold(); p.due.Sub(now) > hold+hold/4 {
-		d.park(p, core.ParkNotDue, p.due, now)
-		return
+	hold, at := p.part.tier.Hold(), p.due
+	if at.Sub(now) > hold+hold/4 {
+		if p.part.tier != core.TierLong || p.waited {
+			d.park(p, core.ParkNotDue, p.due, now)
+			return
+		}
+		at = now.Add(hold)
 	}
+	p.waited = true
 	d.waiting += p.size()
-	d.waits.Add(p.due, p)
+	d.waits.Add(at, p)
 }
 
 // enter brings a delivery that is due into its lane.

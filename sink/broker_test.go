@@ -1,0 +1,257 @@
+package sink_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"vigil/config"
+	"vigil/sink"
+)
+
+func TestRefusedOutcomeEndsTheSinkAndLosesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topics.Attempts, Err: kerr.TopicAuthorizationFailed, Count: -1})
+		s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.put(fire("a1"))
+		if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), topics.Attempts) {
+			t.Errorf("Run: %v", err)
+		}
+		if n := b.unfinished(topics.Webhooks); n != 1 {
+			t.Errorf("%d offsets open, want 1", n)
+		}
+		fault.Remove()
+		stop := b.start()
+		time.Sleep(10 * time.Second)
+		stop()
+		want(t, "attempts", b.attempts(), []string{"1 delivered"})
+	})
+}
+
+func TestBrokersThatTakeNothingForAWhile(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topics.Attempts, Err: kerr.NotEnoughReplicas, Count: -1})
+		stop := b.start()
+		b.put(fire("a1"), fire("a2"))
+		time.Sleep(20 * time.Second)
+		if n := b.unfinished(topics.Webhooks); n != 2 {
+			t.Errorf("%d offsets open while no outcome is written, want 2", n)
+		}
+		fault.Remove()
+		time.Sleep(20 * time.Second)
+		if n := b.unfinished(topics.Webhooks); n != 0 {
+			t.Errorf("%d offsets open afterwards", n)
+		}
+		stop()
+		want(t, "attempts", b.attempts(), []string{"1 delivered", "1 delivered"})
+	})
+}
+
+func TestStopWhileBrokersTakeNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topics.Attempts, Err: kerr.NotEnoughReplicas, Count: -1})
+		stop := b.start()
+		b.put(fire("a1"))
+		time.Sleep(2 * time.Second)
+		begin := time.Now()
+		stop()
+		if took := time.Since(begin); took > 30*time.Second {
+			t.Errorf("stopped after %v", took)
+		}
+		fault.Remove()
+		if n := b.unfinished(topics.Webhooks); n != 1 {
+			t.Errorf("%d offsets open, want 1", n)
+		}
+	})
+}
+
+func TestStopWaitsForWhatIsInFlight(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.respond = func(_ int, r *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(4 * time.Second):
+				return answer(200), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}
+		stop := b.start()
+		b.put(fire("a1"))
+		time.Sleep(time.Second)
+		stop()
+		want(t, "attempts", b.attempts(), []string{"1 delivered"})
+		if n := b.unfinished(topics.Webhooks); n != 0 {
+			t.Errorf("%d offsets not committed", n)
+		}
+	})
+}
+
+// TestMembersComeAndGo: partitions move while deliveries are in flight; each is sent once, all offsets are committed.
+func TestMembersComeAndGo(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.respond = func(_ int, r *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(300 * time.Millisecond):
+				return answer(200), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}
+		stopFirst := b.start()
+		sent := 0
+		put := func(n int) {
+			for range n {
+				d := fire(fmt.Sprint("f", sent))
+				b.put(d)
+				sent++
+				time.Sleep(50 * time.Millisecond)
+			}
+		}
+		put(50)
+		stopSecond := b.start()
+		put(200)
+		stopFirst()
+		put(100)
+		stopThird := b.start()
+		put(100)
+		time.Sleep(30 * time.Second)
+		stopSecond()
+		stopThird()
+		count := map[string]int{}
+		for _, h := range b.seen() {
+			count[h.id]++
+		}
+		twice := 0
+		for _, n := range count {
+			if n > 1 {
+				twice++
+			}
+		}
+		if len(count) != sent || twice > 0 {
+			t.Errorf("%d of %d sent, %d of them twice", len(count), sent, twice)
+		}
+		if n := b.unfinished(topics.Webhooks); n != 0 {
+			t.Errorf("%d offsets not committed", n)
+		}
+	})
+}
+
+func TestManyDeliveries(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		stop := b.start()
+		for i := range 3000 {
+			b.put(fire(fmt.Sprint("f", i)))
+		}
+		time.Sleep(5 * time.Second)
+		stop()
+		count := map[string]int{}
+		for _, h := range b.seen() {
+			count[h.id]++
+		}
+		if len(count) != 3000 || len(b.seen()) != 3000 {
+			t.Errorf("%d deliveries in %d requests", len(count), len(b.seen()))
+		}
+		if n := b.unfinished(topics.Webhooks); n != 0 {
+			t.Errorf("%d offsets not committed", n)
+		}
+	})
+}
+
+func TestMissingTopic(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.cfg.Topics.Parked = "vigil.nowhere"
+		s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "vigil.nowhere") || !strings.Contains(err.Error(), "vigil topics create") {
+			t.Errorf("Run: %v", err)
+		}
+		if err := s.Run(t.Context()); err == nil {
+			t.Error("Run twice")
+		}
+	})
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, cfg := range map[string]sink.Config{
+		"no group": {Topics: topics},
+		"no topic": {Group: "g"},
+		"endpoint": {Group: "g", Topics: topics, Endpoints: []config.Endpoint{{Name: "a", URL: "http://a.example"}}},
+	} {
+		if _, err := sink.New(cfg, sink.Deps{}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	registry := prometheus.NewRegistry()
+	for i := range 2 {
+		_, err := sink.New(sink.Config{Group: "g", Topics: topics}, sink.Deps{Registry: registry})
+		if (err == nil) != (i == 0) {
+			t.Errorf("sink %d on one registry: %v", i+1, err)
+		}
+	}
+}
+
+// TestMetrics: what happened is on the metrics, and every child exists before it happens.
+func TestMetrics(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		registry := prometheus.NewRegistry()
+		s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.New(&b.log), Registry: registry, Rand: rand.New(zero{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.respond = func(n int, _ *http.Request) (*http.Response, error) {
+			return answer(map[bool]int{true: 200, false: 404}[n == 1]), nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		b.put(fire("a1"))
+		time.Sleep(time.Second)
+		b.put(fire("a2"))
+		time.Sleep(time.Second)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			for _, m := range f.Metric {
+				name := f.GetName()
+				for _, l := range m.Label {
+					name += " " + l.GetValue()
+				}
+				got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+		for name, value := range map[string]float64{
+			"vigil_sink_attempts_total 2xx": 1, "vigil_sink_attempts_total 4xx": 1, "vigil_sink_attempts_total timeout": 0,
+			"vigil_sink_outcomes_total delivered": 1, "vigil_sink_outcomes_total dead": 1, "vigil_sink_dead_letters_total permanent": 1,
+			"vigil_sink_dead_letters_total poison": 0, "vigil_sink_in_flight": 0, "vigil_sink_oldest_unfinished_seconds first": 0,
+		} {
+			if v, ok := got[name]; !ok || v != value {
+				t.Errorf("%s: %v, want %v", name, v, value)
+			}
+		}
+		if log := b.log.String(); strings.Count(log, `"message":"delivery"`) != 2 || strings.Contains(log, "a1\"}") && strings.Contains(log, `{"fire"`) {
+			t.Errorf("log:\n%s", log)
+		}
+	})
+}
