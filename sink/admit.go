@@ -109,7 +109,7 @@ func (d *dispatcher) enter(p *parcel, now time.Time) {
 	case !l.Room():
 		d.park(p, core.ParkSlow, d.later(p, now), now)
 	default:
-		d.lanes.Enter(l, p.queue(), p, p.size(), now)
+		d.lanes.Enter(l, core.Entry[*parcel]{Parcel: p, Queue: p.queue(), Size: p.size(), Since: now})
 	}
 }
 

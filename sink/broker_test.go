@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"vigil/config"
@@ -35,7 +36,7 @@ func TestRefusedOutcomeEndsTheSinkAndLosesNothing(t *testing.T) {
 		}
 		fault.Remove()
 		stop := b.start()
-		time.Sleep(10 * time.Second)
+		b.pass(10 * time.Second)
 		stop()
 		want(t, "attempts", b.attempts(), []string{"1 delivered"})
 	})
@@ -46,12 +47,12 @@ func TestBrokersThatTakeNothingForAWhile(t *testing.T) {
 		fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topics.Attempts, Err: kerr.NotEnoughReplicas, Count: -1})
 		stop := b.start()
 		b.put(fire("a1"), fire("a2"))
-		time.Sleep(20 * time.Second)
+		b.pass(20 * time.Second)
 		if n := b.unfinished(topics.Webhooks); n != 2 {
 			t.Errorf("%d offsets open while no outcome is written, want 2", n)
 		}
 		fault.Remove()
-		time.Sleep(20 * time.Second)
+		b.pass(20 * time.Second)
 		if n := b.unfinished(topics.Webhooks); n != 0 {
 			t.Errorf("%d offsets open afterwards", n)
 		}
@@ -65,7 +66,7 @@ func TestStopWhileBrokersTakeNothing(t *testing.T) {
 		fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topics.Attempts, Err: kerr.NotEnoughReplicas, Count: -1})
 		stop := b.start()
 		b.put(fire("a1"))
-		time.Sleep(2 * time.Second)
+		b.pass(2 * time.Second)
 		begin := time.Now()
 		stop()
 		if took := time.Since(begin); took > 30*time.Second {
@@ -90,7 +91,7 @@ func TestStopWaitsForWhatIsInFlight(t *testing.T) {
 		}
 		stop := b.start()
 		b.put(fire("a1"))
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		stop()
 		want(t, "attempts", b.attempts(), []string{"1 delivered"})
 		if n := b.unfinished(topics.Webhooks); n != 0 {
@@ -100,53 +101,49 @@ func TestStopWaitsForWhatIsInFlight(t *testing.T) {
 }
 
 // TestMembersComeAndGo: partitions move while deliveries are in flight; each is sent once, all offsets are committed.
+// It runs on the real clock: a client waits for a rebalance on locks, which stop a bubble.
 func TestMembersComeAndGo(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		b.respond = func(_ int, r *http.Request) (*http.Response, error) {
-			select {
-			case <-time.After(300 * time.Millisecond):
-				return answer(200), nil
-			case <-r.Context().Done():
-				return nil, r.Context().Err()
-			}
+	b := newBench(t, nil, kgo.HeartbeatInterval(50*time.Millisecond))
+	b.respond = func(_ int, r *http.Request) (*http.Response, error) {
+		select {
+		case <-time.After(30 * time.Millisecond):
+			return answer(200), nil
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
 		}
-		stopFirst := b.start()
-		sent := 0
-		put := func(n int) {
-			for range n {
-				d := fire(fmt.Sprint("f", sent))
-				b.put(d)
-				sent++
-				time.Sleep(50 * time.Millisecond)
-			}
+	}
+	sent := 0
+	put := func(n int) {
+		for range n {
+			d := fire(fmt.Sprint("f", sent))
+			b.putRecord(&kgo.Record{Topic: topics.Webhooks, Partition: int32(sent % 2), Value: d.Encode()})
+			sent++
+			b.pass(5 * time.Millisecond)
 		}
-		put(50)
-		stopSecond := b.start()
-		put(200)
-		stopFirst()
-		put(100)
-		stopThird := b.start()
-		put(100)
-		time.Sleep(30 * time.Second)
-		stopSecond()
-		stopThird()
-		count := map[string]int{}
-		for _, h := range b.seen() {
-			count[h.id]++
-		}
-		twice := 0
-		for _, n := range count {
-			if n > 1 {
-				twice++
-			}
-		}
-		if len(count) != sent || twice > 0 {
-			t.Errorf("%d of %d sent, %d of them twice", len(count), sent, twice)
-		}
-		if n := b.unfinished(topics.Webhooks); n != 0 {
-			t.Errorf("%d offsets not committed", n)
-		}
-	})
+	}
+	stopFirst := b.start()
+	put(50)
+	stopSecond := b.start()
+	put(100)
+	stopFirst()
+	put(50)
+	stopThird := b.start()
+	put(100)
+	for deadline := time.Now().Add(20 * time.Second); b.unfinished(topics.Webhooks) > 0 && time.Now().Before(deadline); {
+		b.pass(20 * time.Millisecond)
+	}
+	stopSecond()
+	stopThird()
+	count := map[string]int{}
+	for _, h := range b.seen() {
+		count[h.id]++
+	}
+	if len(count) != sent || len(b.seen()) != sent {
+		t.Errorf("%d of %d sent, in %d requests", len(count), sent, len(b.seen()))
+	}
+	if n := b.unfinished(topics.Webhooks); n != 0 {
+		t.Errorf("%d offsets not committed", n)
+	}
 }
 
 func TestManyDeliveries(t *testing.T) {
@@ -155,7 +152,7 @@ func TestManyDeliveries(t *testing.T) {
 		for i := range 3000 {
 			b.put(fire(fmt.Sprint("f", i)))
 		}
-		time.Sleep(5 * time.Second)
+		b.pass(5 * time.Second)
 		stop()
 		count := map[string]int{}
 		for _, h := range b.seen() {
@@ -220,9 +217,9 @@ func TestMetrics(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		b.put(fire("a1"))
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		b.put(fire("a2"))
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

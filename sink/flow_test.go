@@ -19,7 +19,7 @@ func TestDelivered(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		stop := b.start()
 		b.put(fire("a1"), fire("a2"))
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		want(t, "attempts", b.attempts(), []string{"1 delivered", "1 delivered"})
 		if n := b.unfinished(topics.Webhooks); n != 0 {
 			t.Errorf("%d offsets not committed", n)
@@ -42,9 +42,9 @@ func TestRetriesComeAtTenAndNinetySeconds(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(500), nil }
 		stop := b.start()
-		time.Sleep(5 * time.Second)
+		b.pass(5 * time.Second)
 		b.put(fire("a1"))
-		time.Sleep(3 * time.Minute)
+		b.pass(3 * time.Minute)
 		stop()
 		hits := b.seen()
 		if len(hits) != 3 {
@@ -82,11 +82,11 @@ func TestCrashLosesNothing(t *testing.T) {
 		}
 		stop := b.start()
 		b.put(fire("a1"), fire("a2"), fire("a3"))
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		stop()
 		fault.Remove()
 		stop = b.start()
-		time.Sleep(10 * time.Second)
+		b.pass(10 * time.Second)
 		stop()
 		count := map[string]int{}
 		for _, h := range b.seen() {
@@ -120,13 +120,13 @@ func TestRestartRepeatsOnlyWhatIsOpen(t *testing.T) {
 		b.cfg.Endpoints[0].Timeout = 30 * time.Second
 		stop := b.start()
 		b.put(fire("a1"), fire("a2"), fire("a3"))
-		time.Sleep(2 * time.Second)
+		b.pass(2 * time.Second)
 		if n := b.unfinished(topics.Webhooks); n != 3 {
 			t.Errorf("%d offsets open, want 3", n)
 		}
 		stop()
 		stop = b.start()
-		time.Sleep(10 * time.Second)
+		b.pass(10 * time.Second)
 		stop()
 		count := map[string]int{}
 		for _, h := range b.seen() {
@@ -159,7 +159,7 @@ func TestTransactionMarkersDoNotStopTheWatermark(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(8 * time.Second)
+		b.pass(8 * time.Second)
 		if n := b.unfinished(topics.Webhooks); n != 0 {
 			t.Errorf("%d offsets not committed", n)
 		}
@@ -194,7 +194,7 @@ func TestNothingThatIsNoDeliveryStopsAPartition(t *testing.T) {
 			fire("b7", func(d *webhook.Delivery) { d.Endpoint, d.URL = "", "http://example.com/" }),
 			fire("ok", func(d *webhook.Delivery) { d.ExpiresAt = &future }),
 		)
-		time.Sleep(2 * time.Second)
+		b.pass(2 * time.Second)
 		stop()
 		codes := b.deadCodes()
 		slices.Sort(codes)

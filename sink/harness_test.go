@@ -56,30 +56,39 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var vn kfake.VirtualNetwork
-		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(vn.Listen),
-			kfake.SeedTopics(2, topics.Webhooks, topics.Retry1, topics.Retry2, topics.Attempts, topics.DeadLetters),
-			kfake.SeedTopics(4, topics.Parked),
-			kfake.BrokerConfigs(map[string]string{"message.max.bytes": "2200000"}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cluster.Close()
-		opts := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(vn.DialContext)}
-		client, err := kgo.NewClient(append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		b := &bench{t: t, cluster: cluster, opts: opts, client: client}
-		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(200), nil }
-		b.cfg = sink.Config{
-			Client: opts, Topics: topics, Group: "vigil.sink",
-			Policy:    egress.Policy{Version: "test", RoundTripper: b},
-			Endpoints: []config.Endpoint{{Name: "shop", URL: "https://shop.example.com/hooks", Retries: 2}},
-		}
-		f(t, b)
+		f(t, newBench(t, []kfake.Opt{kfake.ListenFn(vn.Listen)}, kgo.Dialer(vn.DialContext)))
 	})
 }
+
+// newBench starts the broker; opts are how to reach it besides its address.
+func newBench(t *testing.T, broker []kfake.Opt, opts ...kgo.Opt) *bench {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append(broker, kfake.NumBrokers(1),
+		kfake.SeedTopics(2, topics.Webhooks, topics.Retry1, topics.Retry2, topics.Attempts, topics.DeadLetters),
+		kfake.SeedTopics(4, topics.Parked),
+		kfake.BrokerConfigs(map[string]string{"message.max.bytes": "2200000"}))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	opts = append(opts, kgo.SeedBrokers(cluster.ListenAddrs()...))
+	client, err := kgo.NewClient(append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	b := &bench{t: t, cluster: cluster, opts: opts, client: client}
+	b.respond = func(int, *http.Request) (*http.Response, error) { return answer(200), nil }
+	b.cfg = sink.Config{
+		Client: opts, Topics: topics, Group: "vigil.sink",
+		Policy:    egress.Policy{Version: "test", RoundTripper: b},
+		Endpoints: []config.Endpoint{{Name: "shop", URL: "https://shop.example.com/hooks", Retries: 2}},
+	}
+	return b
+}
+
+// pass lets time pass.
+func (b *bench) pass(d time.Duration) { <-time.After(d) }
 
 // RoundTrip is the receiver.
 func (b *bench) RoundTrip(r *http.Request) (*http.Response, error) {

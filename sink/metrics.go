@@ -30,15 +30,14 @@ func newMetrics(registry prometheus.Registerer, s *Sink) (*metrics, error) {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}),
 	}
-	var all []prometheus.Collector
-	m.attempts, all = counters(all, "vigil_sink_attempts_total", "Attempts by class of answer or error.", "class",
-		append([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, egress.Codes()...))
-	m.outcomes, all = counters(all, "vigil_sink_outcomes_total", "What became of deliveries, attempt by attempt.", "outcome",
-		[]webhook.Outcome{webhook.Delivered, webhook.Retry, webhook.Dead, webhook.Parked, webhook.Expired, webhook.Cancelled})
-	m.deaths, all = counters(all, "vigil_sink_dead_letters_total", "Dead letters by reason.", "reason", core.DeadCodes())
-	m.parks, all = counters(all, "vigil_sink_parked_total", "Deliveries parked, by reason.", "reason",
-		core.ParkCodes())
-	all = append(all, m.inFlight, m.latency)
+	attempts, outcomes := counter("attempts_total", "Attempts by class of answer or error.", "class"),
+		counter("outcomes_total", "What became of deliveries, attempt by attempt.", "outcome")
+	deaths, parks := counter("dead_letters_total", "Dead letters by reason.", "reason"),
+		counter("parked_total", "Deliveries parked, by reason.", "reason")
+	m.attempts = children(attempts, append([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, egress.Codes()...))
+	m.outcomes = children(outcomes, []webhook.Outcome{webhook.Delivered, webhook.Retry, webhook.Dead, webhook.Parked, webhook.Expired, webhook.Cancelled})
+	m.deaths, m.parks = children(deaths, core.DeadCodes()), children(parks, core.ParkCodes())
+	all := []prometheus.Collector{attempts, outcomes, deaths, parks, m.inFlight, m.latency}
 	for t := range core.TierCount {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "vigil_sink_oldest_unfinished_seconds", Help: "Age, since its decision, of the oldest delivery that is read but not finished.",
@@ -55,14 +54,17 @@ func newMetrics(registry prometheus.Registerer, s *Sink) (*metrics, error) {
 	return m, errors.Join(errs...)
 }
 
-// counters makes one counter with a child for each value of its label.
-func counters[L ~string](all []prometheus.Collector, name, help, label string, values []L) (map[L]prometheus.Counter, []prometheus.Collector) {
-	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
-	children := make(map[L]prometheus.Counter, len(values))
+func counter(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vigil_sink_" + name, Help: help}, []string{label})
+}
+
+// children are the counters for each value of the label; from then on they are all there, at 0.
+func children[L ~string](vec *prometheus.CounterVec, values []L) map[L]prometheus.Counter {
+	all := make(map[L]prometheus.Counter, len(values))
 	for _, v := range values {
-		children[v] = vec.WithLabelValues(string(v))
+		all[v] = vec.WithLabelValues(string(v))
 	}
-	return children, append(all, vec)
+	return all
 }
 
 func (m *metrics) attempted(a *core.Answer) {

@@ -22,7 +22,7 @@ const (
 	deadTopic     = "__connect.errors.topic"
 	deadPartition = "__connect.errors.partition"
 	deadOffset    = "__connect.errors.offset"
-	deadMessage   = "__connect.errors.exception.message"
+	deadText      = "__connect.errors.exception.message"
 	deadReason    = "x-reason-code"
 )
 
@@ -155,7 +155,7 @@ func (o *outbox) dead(p *parcel, code, reason string) *kgo.Record {
 	headers := make([]kgo.RecordHeader, 0, len(r.Headers)+5)
 	for _, h := range r.Headers {
 		switch h.Key {
-		case deadTopic, deadPartition, deadOffset, deadMessage, deadReason: // of an earlier death
+		case deadTopic, deadPartition, deadOffset, deadText, deadReason: // of an earlier death
 		default:
 			headers = append(headers, h)
 		}
@@ -164,7 +164,7 @@ func (o *outbox) dead(p *parcel, code, reason string) *kgo.Record {
 	add(deadTopic, r.Topic)
 	add(deadPartition, strconv.Itoa(int(r.Partition)))
 	add(deadOffset, strconv.FormatInt(r.Offset, 10))
-	add(deadMessage, reason)
+	add(deadText, reason)
 	add(deadReason, code)
 	return &kgo.Record{Topic: o.sink.cfg.Topics.DeadLetters, Key: r.Key, Value: r.Value, Headers: headers}
 }

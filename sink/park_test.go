@@ -27,9 +27,9 @@ func TestRetryAfterHoldsTheEndpoint(t *testing.T) {
 		}
 		stop := b.start()
 		b.put(fire("a1"))
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		b.put(fire("a2"))
-		time.Sleep(50 * time.Second)
+		b.pass(50 * time.Second)
 		if n := len(b.seen()); n != 1 {
 			t.Errorf("%d requests while the endpoint is held, want 1", n)
 		}
@@ -38,7 +38,7 @@ func TestRetryAfterHoldsTheEndpoint(t *testing.T) {
 				t.Errorf("%s: %d offsets wait for an endpoint", topic, n)
 			}
 		}
-		time.Sleep(time.Minute)
+		b.pass(time.Minute)
 		stop()
 		hits := b.seen()
 		if len(hits) != 3 || hits[1].at.Sub(hits[0].at) < time.Minute {
@@ -56,11 +56,11 @@ func TestDelaysOfAnEndpoint(t *testing.T) {
 		b.cfg.Endpoints = append(b.cfg.Endpoints, config.Endpoint{Name: "other", URL: "https://other.example.com/", Retries: 2})
 		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(500), nil }
 		stop := b.start()
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		b.put(fire("a1"))
-		time.Sleep(10 * time.Second)
+		b.pass(10 * time.Second)
 		b.put(fire("b1", func(d *webhook.Delivery) { d.Endpoint = "other" })) // behind a1 in the same topics
-		time.Sleep(20 * time.Minute)
+		b.pass(20 * time.Minute)
 		stop()
 		times := map[string][]time.Time{}
 		for _, h := range b.seen() {
@@ -97,7 +97,7 @@ func TestCampaignsThatPauseAndStop(t *testing.T) {
 		b.put(fire("a1"), fire("a2", func(d *webhook.Delivery) { d.ExpiresAt = &soon }),
 			fire("a3", func(d *webhook.Delivery) { d.Campaign = "over" }), fire("a4", func(d *webhook.Delivery) { d.Campaign = "gone" }),
 			fire("a5", func(d *webhook.Delivery) { d.Campaign = "" }))
-		time.Sleep(10 * time.Minute)
+		b.pass(10 * time.Minute)
 		stop()
 		got := b.attempts()
 		slices.Sort(got)
@@ -119,7 +119,7 @@ func TestSlowEndpointHoldsNobody(t *testing.T) {
 			return answer(200), nil
 		}
 		stop := b.start()
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		for i := range 300 {
 			b.put(fire(fmt.Sprint("d", i), func(d *webhook.Delivery) { d.Endpoint = "dead" }))
 		}
@@ -127,7 +127,7 @@ func TestSlowEndpointHoldsNobody(t *testing.T) {
 		for i := range 100 {
 			b.put(fire(fmt.Sprint("s", i)))
 		}
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		healthy := 0
 		for _, h := range b.seen() {
 			if h.host == "shop.example.com" {
@@ -137,14 +137,14 @@ func TestSlowEndpointHoldsNobody(t *testing.T) {
 		if healthy != 100 {
 			t.Errorf("%d of 100 healthy deliveries after %v", healthy, time.Since(begin))
 		}
-		time.Sleep(9 * time.Second)
+		b.pass(9 * time.Second)
 		if n := b.unfinished(topics.Webhooks); n != 0 {
 			t.Errorf("%d offsets are held by a dead endpoint after 10 s", n)
 		}
 		b.mu.Lock()
 		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(200), nil } // it recovers
 		b.mu.Unlock()
-		time.Sleep(20 * time.Minute)
+		b.pass(20 * time.Minute)
 		stop()
 		delivered := map[string]bool{}
 		for _, r := range b.read(topics.Attempts) {
@@ -163,11 +163,11 @@ func TestFarNotBeforeIsParkedNotSent(t *testing.T) {
 		stop := b.start()
 		at := time.Now().Add(17 * time.Minute).Truncate(time.Millisecond)
 		b.put(fire("later", func(d *webhook.Delivery) { d.NotBefore = &at }), fire("now"))
-		time.Sleep(16 * time.Minute)
+		b.pass(16 * time.Minute)
 		if n := len(b.seen()); n != 1 {
 			t.Errorf("%d requests before their time", n)
 		}
-		time.Sleep(2 * time.Minute)
+		b.pass(2 * time.Minute)
 		stop()
 		if hits := b.seen(); len(hits) != 2 || hits[1].at.Before(at) || hits[1].at.After(at.Add(time.Second)) || hits[1].attempt != "1" {
 			t.Errorf("got %+v", hits)
@@ -187,7 +187,7 @@ func TestRecordsKeepWhatTheyCarry(t *testing.T) {
 		b.putRecord(&kgo.Record{Topic: topics.Webhooks, Partition: 1, Key: []byte("zoë"), Value: d.Encode(), Headers: []kgo.RecordHeader{
 			{Key: "traceparent", Value: []byte("00-1")}, {Key: "origin", Value: []byte("replay")}, {Key: "x-reason-code", Value: []byte("old")},
 		}})
-		time.Sleep(5 * time.Minute)
+		b.pass(5 * time.Minute)
 		stop()
 		for _, topic := range []string{topics.Retry1, topics.Retry2} {
 			for _, r := range b.read(topic) {
@@ -215,7 +215,7 @@ func TestRecordTooLargeToCarryOn(t *testing.T) {
 		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(500), nil }
 		stop := b.start()
 		b.put(fire("a1"))
-		time.Sleep(5 * time.Second)
+		b.pass(5 * time.Second)
 		stop()
 		want(t, "dead letters", b.deadCodes(), []string{"record_too_large"})
 		if n := b.unfinished(topics.Webhooks); n != 0 {
@@ -229,7 +229,7 @@ func TestDeadLetterTooLargeLosesOnlyItsValue(t *testing.T) {
 		b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topics.DeadLetters, Err: kerr.MessageTooLarge, Count: 1})
 		stop := b.start()
 		b.putRecord(&kgo.Record{Topic: topics.Webhooks, Value: []byte("poison")})
-		time.Sleep(5 * time.Second)
+		b.pass(5 * time.Second)
 		stop()
 		dead := b.read(topics.DeadLetters)
 		if len(dead) != 1 || dead[0].Value != nil || !strings.Contains(headerOf(dead[0], "__connect.errors.exception.message"), "value is still at") {

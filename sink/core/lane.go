@@ -37,20 +37,13 @@ type Limits struct {
 type Lane[P any] struct {
 	key      string
 	limits   Limits
-	queues   [queueCount][]queued[P]
+	queues   [queueCount][]Entry[P]
 	ringed   [queueCount]bool // the queue is in the ring of its Lanes
 	asleep   bool             // an alarm is set
 	inFlight int
 	limiter  *rate.Limiter // nil: no limit
 	held     time.Time     // no attempt before
 	latency  time.Duration // moving average of attempts
-}
-
-// queued is a delivery that waits.
-type queued[P any] struct {
-	parcel P
-	size   int64
-	since  time.Time
 }
 
 // Held is until when no attempt may begin; the zero time where nothing is held.
@@ -117,10 +110,10 @@ func (l *Lane[P]) learn(took time.Duration) {
 }
 
 // pop takes the oldest delivery of a queue.
-func (l *Lane[P]) pop(q Queue) queued[P] {
+func (l *Lane[P]) pop(q Queue) Entry[P] {
 	queue := l.queues[q]
 	w := queue[0]
-	queue[0] = queued[P]{}
+	queue[0] = Entry[P]{}
 	if l.queues[q] = queue[1:]; len(queue) == 1 {
 		l.queues[q] = nil
 	}

@@ -58,12 +58,20 @@ func (ls *Lanes[P]) forgetIdle(now time.Time) {
 	}
 }
 
-// Enter queues a delivery; size is what it holds of memory.
-func (ls *Lanes[P]) Enter(l *Lane[P], q Queue, parcel P, size int64, now time.Time) {
-	l.queues[q] = append(l.queues[q], queued[P]{parcel, size, now})
+// Entry is a delivery about to wait.
+type Entry[P any] struct {
+	Parcel P
+	Queue  Queue
+	Size   int64     // bytes of memory it holds
+	Since  time.Time // now
+}
+
+// Enter queues a delivery.
+func (ls *Lanes[P]) Enter(l *Lane[P], e Entry[P]) {
+	l.queues[e.Queue] = append(l.queues[e.Queue], e)
 	ls.queued++
-	ls.bytes += size
-	ls.offer(l, q)
+	ls.bytes += e.Size
+	ls.offer(l, e.Queue)
 }
 
 // Waiting is the number of deliveries in all lanes.
@@ -100,7 +108,7 @@ func (ls *Lanes[P]) Next(now time.Time) (t Turn[P], ok bool) {
 		ls.flying[q]++
 		w := ls.pop(l, q)
 		ls.offer(l, q)
-		return Turn[P]{w.parcel, l, q}, true
+		return Turn[P]{w.Parcel, l, q}, true
 	}
 	return t, false
 }
@@ -126,7 +134,7 @@ func (ls *Lanes[P]) Hold(l *Lane[P], until, now time.Time, park func(P)) {
 	}
 	for q := range queueCount {
 		for len(l.queues[q]) > 0 {
-			park(ls.pop(l, q).parcel)
+			park(ls.pop(l, q).Parcel)
 		}
 	}
 }
@@ -141,8 +149,8 @@ func (ls *Lanes[P]) Spill(now time.Time, park func(P)) {
 			continue
 		}
 		for q := range queueCount {
-			for len(l.queues[q]) > 0 && now.Sub(l.queues[q][0].since) >= SpillAfter {
-				park(ls.pop(l, q).parcel)
+			for len(l.queues[q]) > 0 && now.Sub(l.queues[q][0].Since) >= SpillAfter {
+				park(ls.pop(l, q).Parcel)
 			}
 		}
 	}
@@ -152,11 +160,11 @@ func (ls *Lanes[P]) Spill(now time.Time, park func(P)) {
 func (ls *Lanes[P]) Drop(gone func(P) bool) {
 	for _, l := range ls.lanes {
 		for q := range queueCount {
-			l.queues[q] = slices.DeleteFunc(l.queues[q], func(w queued[P]) bool {
-				drop := gone(w.parcel)
+			l.queues[q] = slices.DeleteFunc(l.queues[q], func(w Entry[P]) bool {
+				drop := gone(w.Parcel)
 				if drop {
 					ls.queued--
-					ls.bytes -= w.size
+					ls.bytes -= w.Size
 				}
 				return drop
 			})
@@ -211,9 +219,9 @@ func (ls *Lanes[P]) wake(now time.Time) {
 	}
 }
 
-func (ls *Lanes[P]) pop(l *Lane[P], q Queue) queued[P] {
+func (ls *Lanes[P]) pop(l *Lane[P], q Queue) Entry[P] {
 	w := l.pop(q)
 	ls.queued--
-	ls.bytes -= w.size
+	ls.bytes -= w.Size
 	return w
 }

@@ -15,9 +15,13 @@ import (
 func fill(ls *core.Lanes[string], key string, q core.Queue, n int) *core.Lane[string] {
 	l := ls.Lane(key, core.Limits{}, now)
 	for i := range n {
-		ls.Enter(l, q, fmt.Sprint(key, i+1), 1, now)
+		ls.Enter(l, entry(fmt.Sprint(key, i+1), q, now))
 	}
 	return l
+}
+
+func entry[P any](parcel P, q core.Queue, at time.Time) core.Entry[P] {
+	return core.Entry[P]{Parcel: parcel, Queue: q, Size: 1, Since: at}
 }
 
 // take gives out places until none is left.
@@ -62,7 +66,7 @@ func TestLimitsAreHard(t *testing.T) {
 			l := ls.Lane(key, lanes[key], at)
 			switch rapid.IntRange(0, 2).Draw(t, "step") {
 			case 0:
-				ls.Enter(l, core.Queue(rapid.IntRange(0, 1).Draw(t, "queue")), entered, 1, at)
+				ls.Enter(l, entry(entered, core.Queue(rapid.IntRange(0, 1).Draw(t, "queue")), at))
 				entered++
 			case 1:
 				if turn, ok := ls.Next(at); ok {
@@ -160,7 +164,7 @@ func TestSpill(t *testing.T) {
 	slow := core.NewLanes[string](100)
 	l := slow.Lane("a", core.Limits{InFlight: 1}, now)
 	for i := range 3 {
-		slow.Enter(l, core.First, fmt.Sprint("a", i), 1, now)
+		slow.Enter(l, entry(fmt.Sprint("a", i), core.First, now))
 	}
 	take(slow, now)
 	if got := spilled(slow, now.Add(core.SpillAfter-1)); got != nil {
@@ -183,7 +187,7 @@ func TestRoomFollowsThePace(t *testing.T) {
 	room := func() int {
 		n := 0
 		for l.Room() {
-			ls.Enter(l, core.First, "x", 1, now)
+			ls.Enter(l, entry("x", core.First, now))
 			n++
 		}
 		ls.Drop(func(string) bool { return true })
@@ -191,13 +195,13 @@ func TestRoomFollowsThePace(t *testing.T) {
 	}
 	before := room()
 	for range 50 { // 5 s an attempt: a dead endpoint
-		ls.Enter(l, core.First, "x", 1, now)
+		ls.Enter(l, entry("x", core.First, now))
 		turn, _ := ls.Next(now)
 		ls.End(turn, 5*time.Second)
 	}
 	slow := room()
 	for range 100 {
-		ls.Enter(l, core.First, "x", 1, now)
+		ls.Enter(l, entry("x", core.First, now))
 		turn, _ := ls.Next(now)
 		ls.End(turn, time.Millisecond)
 	}
@@ -210,7 +214,7 @@ func TestRate(t *testing.T) {
 	ls := core.NewLanes[string](100)
 	l := ls.Lane("a", core.Limits{Rate: 20}, now)
 	for i := range 60 {
-		ls.Enter(l, core.First, fmt.Sprint(i), 1, now)
+		ls.Enter(l, entry(fmt.Sprint(i), core.First, now))
 	}
 	at, given := now, 0
 	for at.Before(now.Add(time.Second)) {

@@ -129,13 +129,13 @@ func (g guard) host(host string, port uint16) error {
 func (g guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	host, service, err := net.SplitHostPort(address)
+	host, digits, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	port, err := strconv.ParseUint(service, 10, 16)
+	port, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil {
-		return nil, fmt.Errorf("port %q: %w", service, err)
+		return nil, fmt.Errorf("port %q: %w", digits, err)
 	}
 	addrs, err := g.lookup(ctx, "ip", host)
 	if err != nil {
