@@ -13,12 +13,8 @@ func (s *session) apply(ctx context.Context) error {
 	s.changes = nil
 	s.mu.Unlock()
 	for _, c := range changes {
-		for _, ids := range c.revoked {
-			for _, id := range ids {
-				if err := s.revoke(id); err != nil {
-					return err
-				}
-			}
+		if err := s.revokeAll(c.revoked); err != nil {
+			return err
 		}
 		for topic, offsets := range c.assigned {
 			for id, offset := range offsets {
@@ -78,6 +74,17 @@ func (s *session) install(r *restored) error {
 	s.status(part.id, stateRunning)
 	s.cfg.Log.Info().Int32("partition", part.id).Int("users", r.engine.Stats().Users).Int64("tail", r.tail).
 		Dur("took", time.Since(r.began)).Msg("partition restored")
+	return nil
+}
+
+func (s *session) revokeAll(topics map[string][]int32) error {
+	for _, ids := range topics {
+		for _, id := range ids {
+			if err := s.revoke(id); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

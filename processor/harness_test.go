@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,9 +103,16 @@ func (s *stage) start(cfg processor.Config) (stop func()) {
 }
 
 // send produces one event with its time as the record's.
-func (s *stage) send(topic, user, eventType, id string, at time.Time, props map[string]any) {
+func (s *stage) send(user, eventType, id string, at time.Time) {
 	s.t.Helper()
-	value, err := json.Marshal(map[string]any{"type": eventType, "id": id, "time": at.UTC().Format("2006-01-02T15:04:05.000Z"), "properties": props})
+	s.sendTo("events", user, eventType+" "+id, at)
+}
+
+// sendTo is send to a topic; what is "TYPE ID".
+func (s *stage) sendTo(topic, user, what string, at time.Time) {
+	s.t.Helper()
+	eventType, id, _ := strings.Cut(what, " ")
+	value, err := json.Marshal(map[string]any{"type": eventType, "id": id, "time": at.UTC().Format("2006-01-02T15:04:05.000Z")})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -34,8 +34,8 @@ func TestIdlePartitionFires(t *testing.T) {
 	s := newStage(t, onBuy, cart)
 	s.start(s.config("a"))
 	now := time.Now()
-	s.send("events", "ada", "add", "e1", now, nil)
-	s.send("events", "bob", "buy", "e2", now, nil)
+	s.send("ada", "add", "e1", now)
+	s.send("bob", "buy", "e2", now)
 	want := []string{fire("buy", "bob", "e2", ""), fire("cart", "ada", "e1", "inaction")}
 	if diff := cmp.Diff(want, s.fires(2, 20*time.Second)); diff != "" {
 		t.Error(diff)
@@ -47,12 +47,12 @@ func TestBacklogDoesNotFire(t *testing.T) {
 	s := newStage(t, onBuy, cart)
 	stop := s.start(s.config("a"))
 	long := time.Now().Add(-time.Hour)
-	s.send("events", "ada", "buy", "e0", long, nil)
+	s.send("ada", "buy", "e0", long)
 	s.fires(1, 20*time.Second)
 	stop()
-	s.send("events", "ada", "add", "e1", long.Add(time.Minute), nil)
-	s.send("events", "ada", "buy", "e2", long.Add(time.Minute+500*time.Millisecond), nil)
-	s.send("events", "ada", "add", "e3", long.Add(2*time.Minute), nil)
+	s.send("ada", "add", "e1", long.Add(time.Minute))
+	s.send("ada", "buy", "e2", long.Add(time.Minute+500*time.Millisecond))
+	s.send("ada", "add", "e3", long.Add(2*time.Minute))
 	s.start(s.config("a"))
 	want := []string{fire("buy", "ada", "e0", ""), fire("buy", "ada", "e2", ""), fire("cart", "ada", "e3", "inaction")}
 	slices.Sort(want)
@@ -73,8 +73,8 @@ webhook: {url: "https://example.com/hook"}
 			s.t = t
 			stop := s.start(s.config("a"))
 			user := fmt.Sprint("ada", wipe)
-			s.send("events", user, "add", "e1", time.Now(), nil)
-			s.send("events", user, "buy", "e0", time.Now().Add(-time.Hour), nil)
+			s.send(user, "add", "e1", time.Now())
+			s.send(user, "buy", "e0", time.Now().Add(-time.Hour))
 			had := len(s.fires(1, 20*time.Second))
 			stop()
 			if wipe {
@@ -99,7 +99,7 @@ func TestPoisonMovesOn(t *testing.T) {
 	s := newStage(t, onBuy)
 	s.start(s.config("a"))
 	s.raw("events", []byte("ada"), []byte("{oops"), time.Now())
-	s.send("events", "ada", "buy", "e1", time.Now(), nil)
+	s.send("ada", "buy", "e1", time.Now())
 	if diff := cmp.Diff([]string{fire("buy", "ada", "e1", "")}, s.fires(1, 20*time.Second)); diff != "" {
 		t.Error(diff)
 	}
@@ -128,7 +128,7 @@ func TestTwoMembers(t *testing.T) {
 			stop()
 		}
 		user := fmt.Sprintf("u%02d", i)
-		s.send("events", user, "buy", "e", time.Now(), nil)
+		s.send(user, "buy", "e", time.Now())
 		want = append(want, fire("buy", user, "e", ""))
 	}
 	slices.Sort(want)
@@ -141,12 +141,12 @@ func TestTwoMembers(t *testing.T) {
 func TestInputsMerge(t *testing.T) {
 	s := newStage(t, onBuy, cart)
 	s.inputs = []string{"events", "more"}
-	base := time.Now().Add(-time.Hour)
+	begin := time.Now().Add(-time.Hour)
 	for i := range 20 {
 		user := fmt.Sprintf("u%02d", i)
-		s.send("events", user, "add", "a", base, nil)
-		s.send("more", user, "buy", "b", base.Add(500*time.Millisecond), nil)
-		s.send("events", user, "add", "c", base.Add(time.Minute), nil)
+		s.send(user, "add", "a", begin)
+		s.sendTo("more", user, "buy b", begin.Add(500*time.Millisecond))
+		s.send(user, "add", "c", begin.Add(time.Minute))
 	}
 	s.start(s.config("a"))
 	var want []string

@@ -79,20 +79,26 @@ func (e *Engine) cancelledDates(st start) int64 {
 	return at
 }
 
-// cancelDates is an event of cancel_on: it ends the pending dates of its thread, or without a key of the user, and is
-// remembered.
+// cancelDates is an event of cancel_on: it ends the pending dates of its thread, or without a key of the user.
 func (e *Engine) cancelDates(u *user, c *campaign.Campaign, key string) {
 	ts := e.ev.TS
 	s := u.section(c)
 	threads := s.threads
-	if c.Trigger.Key == "" {
-		s.cancelTS = max(s.cancelTS, ts)
-	} else {
-		t := s.thread(key)
-		t.cancelTS = max(t.cancelTS, ts)
-		threads = []*thread{t}
+	if c.Trigger.Key != "" {
+		threads = []*thread{s.thread(key)}
 	}
 	e.cancel(u, s, threads, func(t0, due int64) bool { return t0 <= ts && ts <= due })
+}
+
+// rememberCancel keeps the newest cancel_on. It comes after the event's own start, which does not arrive after it.
+func (e *Engine) rememberCancel(u *user, c *campaign.Campaign, key string) {
+	s := u.section(c)
+	if c.Trigger.Key == "" {
+		s.cancelTS = max(s.cancelTS, e.ev.TS)
+		return
+	}
+	t := s.thread(key)
+	t.cancelTS = max(t.cancelTS, e.ev.TS)
 }
 
 // parseDate reads the date of the event in hand, or says what is wrong with it.

@@ -69,13 +69,13 @@ func (e *Engine) Apply(ev *event.Event) error {
 		return err
 	}
 	e.ev, e.snap = ev, nil
-	e.process(u)
+	e.take(u)
 	e.ev = nil
 	return nil
 }
 
-// process takes one event in, in the order of semantics 2.4.
-func (e *Engine) process(u *user) {
+// take is one event, in the order of semantics 2.4.
+func (e *Engine) take(u *user) {
 	ev := e.ev
 	if u.erased >= ev.TS {
 		e.stats.Ignored++
@@ -161,6 +161,7 @@ func (e *Engine) starts(u *user) {
 			e.skip(c, start{u: u, anchor: e.ev.ID}, KeyMissing, e.ev.TS)
 			continue
 		case c.Trigger.Shape == campaign.Date && m.Did == 0:
+			e.rememberCancel(u, c, key)
 			continue
 		}
 		s := u.section(c)
@@ -179,6 +180,9 @@ func (e *Engine) starts(u *user) {
 			e.session(st, m)
 		case campaign.Date:
 			e.date(st)
+			if m.DidNot {
+				e.rememberCancel(u, c, key)
+			}
 		case campaign.Schedule:
 			e.keep(st, m)
 		}
@@ -269,18 +273,11 @@ func (e *Engine) SetCatalog(cat *campaign.Catalog) error {
 		if err != nil {
 			return err
 		}
-		for _, s := range u.sections {
-			if c := e.campaign(s.id); c != nil && c.Status == campaign.Paused {
-				continue
+		u.eachTimer(func(s *section, _ *thread, tm *timer) {
+			if c := e.campaign(s.id); tm.held && (c == nil || c.Status != campaign.Paused) {
+				tm.held, tm.resumed, u.changed = false, true, true
 			}
-			for _, t := range s.threads {
-				for _, tm := range t.timers {
-					u.changed = u.changed || tm.held
-					tm.resumed = tm.resumed || tm.held
-					tm.held = false
-				}
-			}
-		}
+		})
 		e.table.retime(u)
 	}
 	return nil

@@ -58,10 +58,6 @@ func (e *Engine) skip(c *campaign.Campaign, st start, reason Reason, at int64) {
 	case st.s != nil:
 		id = st.s.id
 	}
-	e.skipOf(id, c, st, reason, at)
-}
-
-func (e *Engine) skipOf(id string, c *campaign.Campaign, st start, reason Reason, at int64) {
 	d := Decision{Reason: reason, CampaignID: id, Campaign: c, User: st.u.name, AnchorID: st.anchor, Slot: st.slot, At: at}
 	if st.t != nil {
 		d.Key = st.t.key

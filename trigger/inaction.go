@@ -120,11 +120,15 @@ func (e *Engine) extendSessions(u *user) {
 			continue
 		}
 		for _, t := range s.threads {
-			for _, tm := range t.timers {
-				if !tm.deferred && tm.slot == slotSession && ts <= tm.due {
-					tm.due = max(tm.due, ts+c.Trigger.Gap)
-				}
-			}
+			t.extend(ts, c.Trigger.Gap)
+		}
+	}
+}
+
+func (t *thread) extend(ts, gap int64) {
+	for _, tm := range t.timers {
+		if !tm.deferred && tm.slot == slotSession && ts <= tm.due {
+			tm.due = max(tm.due, ts+gap)
 		}
 	}
 }

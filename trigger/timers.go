@@ -40,15 +40,11 @@ func (e *Engine) settleAt(d int64) error {
 		if err != nil {
 			return err
 		}
-		for _, s := range u.sections {
-			for _, t := range s.threads {
-				for _, tm := range t.timers {
-					if tm.due == d && !tm.held {
-						batch = append(batch, settlement{id: s.id, u: u, s: s, t: t, tm: tm})
-					}
-				}
+		u.eachTimer(func(s *section, t *thread, tm *timer) {
+			if tm.due == d && !tm.held {
+				batch = append(batch, settlement{id: s.id, u: u, s: s, t: t, tm: tm})
 			}
-		}
+		})
 		e.table.setDue(i, never) // until retimed below
 		u.changed = true
 	}
@@ -90,7 +86,7 @@ func (e *Engine) settle(p settlement) {
 	}
 	switch {
 	case c == nil || c.Status == campaign.Stopped:
-		e.skipOf(p.id, c, st, IsStopped, tm.due)
+		e.skip(c, st, IsStopped, tm.due)
 	case c.Edited && tm.rev != revision(c):
 		e.skip(c, st, Edited, tm.due)
 	case tm.resumed && e.part.clock-tm.due > e.opt.MaxFireDelay:

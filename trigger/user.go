@@ -29,8 +29,8 @@ type user struct {
 	newest   int64 // newest ts of any event, or none (3.4 session_end)
 	profile  []byte
 	seen     []seenID
-	seenAt   map[uint64]int // seenBase + index into seen; made once it is long
-	seenBase int
+	seenAt   map[uint64]int // seenFrom + index into seen; made once it is long
+	seenFrom int
 	unsorted bool // seen is not ascending by rt
 	sections []*section
 	events   []event.Snapshot // those that came with the record; others are on their own
@@ -228,12 +228,10 @@ func (u *user) header() (flags byte, due int64) {
 			if len(t.kept) > 0 {
 				flags |= flagScheduled
 			}
-			for _, tm := range t.timers {
-				if tm.held {
-					flags |= flagHeld
-				} else {
-					due = min(due, tm.due)
-				}
+			held, next := t.header()
+			due = min(due, next)
+			if held {
+				flags |= flagHeld
 			}
 		}
 	}
@@ -241,6 +239,29 @@ func (u *user) header() (flags byte, due int64) {
 		flags |= flagDue
 	}
 	return flags, due
+}
+
+func (t *thread) header() (held bool, due int64) {
+	due = never
+	for _, tm := range t.timers {
+		if tm.held {
+			held = true
+		} else {
+			due = min(due, tm.due)
+		}
+	}
+	return held, due
+}
+
+// eachTimer calls f for every timer of u.
+func (u *user) eachTimer(f func(*section, *thread, *timer)) {
+	for _, s := range u.sections {
+		for _, t := range s.threads {
+			for _, tm := range t.timers {
+				f(s, t, tm)
+			}
+		}
+	}
 }
 
 // wasSeen tells whether the id of the event in hand was first seen within 24 h before its rt; if not, it is from now on
@@ -261,7 +282,7 @@ func (e *Engine) wasSeen(u *user, hash uint64) bool {
 	u.unsorted = u.unsorted || len(u.seen) > 0 && u.seen[len(u.seen)-1].rt > rt
 	u.seen = append(u.seen, seenID{hash, rt})
 	if u.seenAt != nil {
-		u.seenAt[hash] = u.seenBase + len(u.seen) - 1
+		u.seenAt[hash] = u.seenFrom + len(u.seen) - 1
 	}
 	return false
 }
@@ -275,7 +296,7 @@ func (u *user) forgetSeen(i int) {
 	}
 	delete(u.seenAt, u.seen[0].hash)
 	u.seen = u.seen[1:]
-	u.seenBase++
+	u.seenFrom++
 }
 
 func (u *user) oldestSeen() int {
@@ -293,14 +314,14 @@ func (u *user) oldestSeen() int {
 
 func (u *user) seenIndex(hash uint64) int {
 	if len(u.seen) > 64 && u.seenAt == nil {
-		u.seenAt, u.seenBase = make(map[uint64]int, len(u.seen)), 0
+		u.seenAt, u.seenFrom = make(map[uint64]int, len(u.seen)), 0
 		for i, s := range u.seen {
 			u.seenAt[s.hash] = i
 		}
 	}
 	if u.seenAt != nil {
 		if i, ok := u.seenAt[hash]; ok {
-			return i - u.seenBase
+			return i - u.seenFrom
 		}
 		return -1
 	}
