@@ -90,13 +90,23 @@ func (e *Engine) take(u *user) {
 	case event.TypeErase:
 		e.erase(u)
 	case event.TypeProfile:
-		u.profile = event.MergeProfile(u.profile, ev.Props.Get("set"), ev.Props.Get("unset"))
+		e.mergeProfile(u)
 	default:
 		e.matches = e.cat.Match(ev, e.matches[:0])
 		e.cancels(u)
 		e.starts(u)
 	}
 	e.table.retime(u)
+}
+
+// mergeProfile applies a $profile event; one that would make the profile larger than any event is left out.
+func (e *Engine) mergeProfile(u *user) {
+	merged := event.MergeProfile(u.profile, e.ev.Props.Get("set"), e.ev.Props.Get("unset"))
+	if len(merged) > event.MaxValueBytes {
+		e.stats.HistoryTruncated++
+		return
+	}
+	u.profile = merged
 }
 
 // erase forgets the user and remembers that (2.6).
@@ -338,6 +348,7 @@ type Stats struct {
 // Stats tells the counts so far.
 func (e *Engine) Stats() Stats {
 	s := e.stats
+	s.HistoryTruncated += e.table.truncated
 	s.Users, s.Timers, s.Bytes = len(e.table.slots), e.table.timers, e.table.bytes
 	return s
 }

@@ -21,17 +21,18 @@ type slot struct {
 // table holds the records of all users of a partition, the undo log of the transaction in progress, and the heap of
 // deadlines over both.
 type table struct {
-	slots   []slot
-	index   map[string]uint32
-	touched []uint32 // slots with a live user, in the order of the first touch
-	fetch   func(key string) ([]byte, error)
-	w       writer
-	pool    []*user
-	peeked  user
-	heap    heap
-	timers  int // slots with a due
-	bytes   int64
-	hand    int // of Evict
+	slots     []slot
+	index     map[string]uint32
+	touched   []uint32 // slots with a live user, in the order of the first touch
+	fetch     func(key string) ([]byte, error)
+	w         writer
+	pool      []*user
+	peeked    user
+	heap      heap
+	timers    int // slots with a due
+	bytes     int64
+	hand      int    // of Evict
+	truncated uint64 // records that shed properties
 }
 
 // id is the number of a user's slot, a new one where there is none.
@@ -167,6 +168,11 @@ func (t *table) changes(prune func(*user), yield func(key string, record []byte)
 		prune(u)
 		var due int64
 		u.encoded, t.slots[i].flags, due = t.w.encode(u)
+		if len(u.encoded) > maxRecordBytes {
+			u.shed()
+			t.truncated++
+			u.encoded, _, _ = t.w.encode(u)
+		}
 		t.setDue(i, due)
 		yield(u.name, u.encoded)
 	}
