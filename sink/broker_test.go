@@ -206,7 +206,7 @@ func TestNewRefuses(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		registry := prometheus.NewRegistry()
-		s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.New(&b.log), Registry: registry, Rand: rand.New(zero{})})
+		s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.New(zerolog.SyncWriter(&b.log)), Registry: registry, Rand: rand.New(zero{})})
 		if err != nil {
 			t.Fatal(err)
 		}

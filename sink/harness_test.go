@@ -125,7 +125,7 @@ func (zero) Uint64() uint64 { return 0 }
 // start runs a sink; stop ends it and waits.
 func (b *bench) start() (stop func()) {
 	b.t.Helper()
-	s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.New(&b.log), Rand: rand.New(zero{})})
+	s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.New(zerolog.SyncWriter(&b.log)), Rand: rand.New(zero{})})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -132,6 +132,7 @@ func (s *Sink) assigned(ctx context.Context, client *kgo.Client, added map[strin
 	if len(added) == 0 {
 		return
 	}
+	<-s.ready
 	client.ResumeFetchPartitions(added) // one that left while paused may have come back
 	s.mu.Lock()
 	for topic, ids := range added {
@@ -164,6 +165,7 @@ func (s *Sink) tierOf(topic string, id int32) core.Tier {
 
 // revoked lets partitions go in order: nothing new, a while for what is in flight, the outcomes, the offsets.
 func (s *Sink) revoked(_ context.Context, client *kgo.Client, gone map[string][]int32) {
+	<-s.ready
 	parts := s.owned(gone)
 	if len(parts) == 0 {
 		return

@@ -77,6 +77,7 @@ type Sink struct {
 	batches   chan []*parcel
 	leaves    chan *leave
 	changed   chan struct{} // something is to be committed; holds 1
+	ready     chan struct{} // closed when client is set: it may call back before
 	drained   chan struct{} // closed when the dispatcher has ended
 
 	commitMu sync.Mutex // serialises commits
@@ -102,7 +103,7 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	s := &Sink{
 		cfg: cfg, log: deps.Log.With().Str("component", "sink").Logger(), rand: deps.Rand,
 		batches: make(chan []*parcel), leaves: make(chan *leave), changed: make(chan struct{}, 1),
-		drained: make(chan struct{}), parts: map[string]map[int32]*partition{},
+		ready: make(chan struct{}), drained: make(chan struct{}), parts: map[string]map[int32]*partition{},
 	}
 	var err error
 	if s.metrics, err = newMetrics(deps.Registry, s); err != nil {
@@ -148,6 +149,7 @@ func (s *Sink) Run(ctx context.Context) error {
 		return fmt.Errorf("sink: %w", err)
 	}
 	s.client = client
+	close(s.ready)
 	defer client.CloseAllowingRebalance()
 	return s.run(ctx)
 }

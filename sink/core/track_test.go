@@ -98,16 +98,16 @@ func restart(t *rapid.T, track *core.Track, m *model) *core.Track {
 	}
 	fresh := &core.Track{}
 	fresh.Resume(offset, meta)
-	end := m.next
 	for o := range m.done {
 		if o < offset {
 			delete(m.done, o)
 		}
 	}
-	for o := offset; o < end; o++ {
+	for o := offset; o < m.next; o++ {
 		_, wasOpen := m.open[o]
 		if !wasOpen && !m.done[o] {
-			continue // a gap
+			fresh.Passed(o, 1) // a marker, or nothing at all
+			continue
 		}
 		seq, open := fresh.Fetched(o, 1, now)
 		if open != wasOpen {
@@ -116,19 +116,6 @@ func restart(t *rapid.T, track *core.Track, m *model) *core.Track {
 		if open {
 			m.open[o] = seq
 		}
-	}
-	if offset == end {
-		m.next = offset
-		fresh.Again()
-		track.Again()
-		return track
-	}
-	m.next = offset
-	for o := range m.open {
-		m.next = max(m.next, o+1)
-	}
-	for o := range m.done {
-		m.next = max(m.next, o+1)
 	}
 	return fresh
 }
