@@ -206,7 +206,7 @@ func TestNewRefuses(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		registry := prometheus.NewRegistry()
-		s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.New(zerolog.SyncWriter(&b.log)), Registry: registry, Rand: rand.New(zero{})})
+		s, err := sink.New(b.cfg, sink.Deps{Log: b.log, Registry: registry, Rand: rand.New(zero{})})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%s: %v, want %v", name, v, value)
 			}
 		}
-		if log := b.log.String(); strings.Count(log, `"message":"delivery"`) != 2 || strings.Contains(log, "a1\"}") && strings.Contains(log, `{"fire"`) {
+		if log := b.text.String(); strings.Count(log, `"message":"delivery"`) != 2 || strings.Contains(log, "a1\"}") && strings.Contains(log, `{"fire"`) {
 			t.Errorf("log:\n%s", log)
 		}
 	})

@@ -25,7 +25,10 @@ import (
 	"vigil/webhook"
 )
 
-var topics = sink.TopicsOf("vigil")
+var topics = sink.Topics{
+	Webhooks: "vigil.webhooks", Retry1: "vigil.webhooks.retry-1", Retry2: "vigil.webhooks.retry-2",
+	Parked: "vigil.webhooks.parked", Attempts: "vigil.attempts", DeadLetters: "dlq.vigil.webhooks",
+}
 
 // bench is a broker, a receiver and a sink in one bubble.
 type bench struct {
@@ -34,7 +37,8 @@ type bench struct {
 	opts    []kgo.Opt
 	client  *kgo.Client
 	cfg     sink.Config
-	log     bytes.Buffer
+	text    bytes.Buffer   // the log
+	log     zerolog.Logger // writes to it
 
 	mu      sync.Mutex
 	hits    []hit
@@ -78,6 +82,7 @@ func newBench(t *testing.T, broker []kfake.Opt, opts ...kgo.Opt) *bench {
 	}
 	t.Cleanup(client.Close)
 	b := &bench{t: t, cluster: cluster, opts: opts, client: client}
+	b.log = zerolog.New(zerolog.SyncWriter(&b.text))
 	b.respond = func(int, *http.Request) (*http.Response, error) { return answer(200), nil }
 	b.cfg = sink.Config{
 		Client: opts, Topics: topics, Group: "vigil.sink",
@@ -125,7 +130,7 @@ func (zero) Uint64() uint64 { return 0 }
 // start runs a sink; stop ends it and waits.
 func (b *bench) start() (stop func()) {
 	b.t.Helper()
-	s, err := sink.New(b.cfg, sink.Deps{Log: zerolog.New(zerolog.SyncWriter(&b.log)), Rand: rand.New(zero{})})
+	s, err := sink.New(b.cfg, sink.Deps{Log: b.log, Rand: rand.New(zero{})})
 	if err != nil {
 		b.t.Fatal(err)
 	}
