@@ -84,11 +84,11 @@ func runDemo(cmd *cobra.Command, length time.Duration, seed uint64) (err error) 
 	if err := createTopics(cmd.Context(), kadm.NewClient(client), cfg, demoPartitions); err != nil {
 		return err
 	}
-	s, err := demoService(cmd, cfg)
+	s, err := demoDaemon(cmd, cfg)
 	if err != nil {
 		return err
 	}
-	d := &demoRun{story: story, service: s, shop: demo.NewShop(seed, demoPause), client: client, length: length}
+	d := &demoRun{story: story, daemon: s, shop: demo.NewShop(seed, demoPause), client: client, length: length}
 	return d.run(cmd.Context())
 }
 
@@ -117,7 +117,7 @@ func startReceiver(ctx context.Context, dir string, story *demo.Story) (url stri
 }
 
 // demoConfig writes the files of the shop and gives the configuration that reads them: the defaults, but for windows
-// of seconds. The environment has no say in it.
+// of seconds. Neither a file nor the environment has a say in it.
 func demoConfig(dir, addr, url string) (config.Config, error) {
 	if err := os.CopyFS(dir, demo.Campaigns); err != nil {
 		return config.Config{}, fmt.Errorf("write the campaigns: %w", err)
@@ -127,18 +127,21 @@ func demoConfig(dir, addr, url string) (config.Config, error) {
 	if err := errors.Join(os.Mkdir(endpoints, 0o700), os.WriteFile(filepath.Join(endpoints, "shop.yaml"), []byte(endpoint), 0o600)); err != nil {
 		return config.Config{}, fmt.Errorf("write the endpoint: %w", err)
 	}
-	loaded, err := config.Load("", nil, map[string]string{
-		"kafka.brokers": addr, "input.start": "earliest", "data_dir": filepath.Join(dir, "state"),
-		"campaigns": filepath.Join(dir, "campaigns"), "endpoints": endpoints, "log.level": "error", "admin.listen": "",
-		"processor.allowed_lateness": "300ms", "processor.clock_grace": "200ms", "processor.commit_interval": "50ms",
-	})
-	return loaded.Config, err
+	cfg := config.Default()
+	cfg.Kafka.Brokers = []string{addr}
+	cfg.Input.Start = "earliest"
+	cfg.Instance = "demo"
+	cfg.DataDir, cfg.Campaigns, cfg.Endpoints = filepath.Join(dir, "state"), filepath.Join(dir, "campaigns"), endpoints
+	cfg.Processor.AllowedLateness, cfg.Processor.ClockGrace = 300*time.Millisecond, 200*time.Millisecond
+	cfg.Processor.CommitInterval = 50 * time.Millisecond
+	cfg.Admin.Listen, cfg.Log.Level = "", "error"
+	return cfg, nil
 }
 
-// demoService is what `vigil run` runs.
-func demoService(cmd *cobra.Command, cfg config.Config) (*service, error) {
-	var f serviceFlags
-	s, err := f.newService(cmd, cfg)
+// demoDaemon is what `vigil run` runs.
+func demoDaemon(cmd *cobra.Command, cfg config.Config) (*daemon, error) {
+	var f daemonFlags
+	s, err := f.newDaemon(cmd, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -148,11 +151,11 @@ func demoService(cmd *cobra.Command, cfg config.Config) (*service, error) {
 
 // demoRun is one run of the demo, all rooms built.
 type demoRun struct {
-	story   *demo.Story
-	service *service
-	shop    *demo.Shop
-	client  *kgo.Client
-	length  time.Duration
+	story  *demo.Story
+	daemon *daemon
+	shop   *demo.Shop
+	client *kgo.Client
+	length time.Duration
 
 	mu      sync.Mutex // guards what follows
 	watcher *demo.Watcher
@@ -165,8 +168,8 @@ func (d *demoRun) run(ctx context.Context) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
-	go func() { served <- d.service.serve(serving) }()
-	if err := d.service.ready(ctx, demoReady); err != nil {
+	go func() { served <- d.daemon.serve(serving) }()
+	if err := d.daemon.ready(ctx, demoReady); err != nil {
 		stop()
 		return errors.Join(err, <-served)
 	}
@@ -178,12 +181,12 @@ func (d *demoRun) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	counts, err := d.service.counts()
+	counts, err := d.daemon.counts()
 	if err != nil {
 		return err
 	}
 	counts.Events = d.events
-	wait := d.service.cfg.Processor
+	wait := d.daemon.cfg.Processor
 	counts.Note = fmt.Sprintf(", which waits %s for late events", wait.AllowedLateness+wait.ClockGrace)
 	d.story.Summary(counts)
 	if d.story.Got("abandoned-cart") == 0 {
@@ -227,7 +230,7 @@ func (d *demoRun) shopping(ctx context.Context) error {
 // open says what will be seen.
 func (d *demoRun) open() {
 	d.story.Say("A shop on vigil: a Kafka broker, the processor, the sink and a receiver in this process, for %s.", d.length)
-	campaigns, _ := campaign.Load(d.service.cfg.Campaigns)
+	campaigns, _ := campaign.Load(d.daemon.cfg.Campaigns)
 	for _, c := range campaigns {
 		d.story.Say("  %-20s %-41s %s", c.ID, c.Name, c.Trigger.Type)
 	}

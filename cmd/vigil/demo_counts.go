@@ -7,7 +7,7 @@ import (
 )
 
 // counts are what the metrics of processor and sink say, for the summary of the demo.
-func (s *service) counts() (demo.Counts, error) {
+func (s *daemon) counts() (demo.Counts, error) {
 	families, err := s.registry.Gather()
 	if err != nil {
 		return demo.Counts{}, fmt.Errorf("read the metrics: %w", err)

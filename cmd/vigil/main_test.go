@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -18,9 +20,20 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
+			"waits": waits,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			for _, name := range []string{"BROKER", "ADMIN", "RECEIVER"} {
+				listener, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, listener.Addr().String())
+				if err := listener.Close(); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
 	})
@@ -44,5 +57,21 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// waits PROGRAM ARG... runs a program again and again until it ends with 0; 20 s at most.
+func waits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: waits PROGRAM ARG...")
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%v, for 20 s", err)
+		}
 	}
 }

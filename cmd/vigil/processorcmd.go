@@ -19,7 +19,7 @@ import (
 )
 
 func processorCommand() *cobra.Command {
-	var f serviceFlags
+	var f daemonFlags
 	cmd := &cobra.Command{
 		Use:   "processor",
 		Short: "Run the processor alone: judge events, write fires to vigil.webhooks",
@@ -32,7 +32,7 @@ func processorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := f.newService(cmd, cfg)
+			s, err := f.newDaemon(cmd, cfg)
 			if err != nil {
 				return err
 			}
@@ -51,11 +51,11 @@ func processorCommand() *cobra.Command {
 	return cmd
 }
 
-// campaignSet is the folder of campaigns of this service, not yet read.
-func (s *service) campaignSet() *campaignSet { return &campaignSet{dir: s.cfg.Campaigns, log: s.log} }
+// campaignSet is the folder of campaigns of this daemon, not yet read.
+func (s *daemon) campaignSet() *campaignSet { return &campaignSet{dir: s.cfg.Campaigns, log: s.log} }
 
-// addProcessor makes the processor a part of the service; from then on set hands new campaigns to it.
-func (s *service) addProcessor(set *campaignSet) error {
+// addProcessor makes the processor a part of the daemon; from then on set hands new campaigns to it.
+func (s *daemon) addProcessor(set *campaignSet) error {
 	if s.cfg.Campaigns == config.CampaignsTopic {
 		return exit(exitInvalid, errors.New("campaigns: this version reads a folder, not the topic; set campaigns to a folder"))
 	}
@@ -121,7 +121,7 @@ func workers(n int) int {
 }
 
 // ready waits until every check holds.
-func (s *service) ready(ctx context.Context, within time.Duration) error {
+func (s *daemon) ready(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)

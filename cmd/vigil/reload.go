@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -104,6 +105,7 @@ type campaignSet struct {
 
 	mu     sync.Mutex // guards what follows
 	status map[string]campaign.Status
+	sends  map[string]string // campaign id to the endpoint that it names
 	count  int
 }
 
@@ -159,6 +161,26 @@ func (c *campaignSet) note(all []*campaign.Campaign) {
 		c.status[one.ID] = one.Status
 	}
 	c.count = len(all)
+	c.sends = map[string]string{}
+	for _, one := range all {
+		if one.Webhook.Endpoint != "" {
+			c.sends[one.ID] = one.Webhook.Endpoint
+		}
+	}
+}
+
+// lacking are the campaigns that name an endpoint which is none of these, in order.
+func (c *campaignSet) lacking(endpoints []config.Endpoint) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for id, name := range c.sends {
+		if !slices.ContainsFunc(endpoints, func(e config.Endpoint) bool { return e.Name == name }) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // summary says how many there are, and which do not start anything.

@@ -10,7 +10,7 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	var f serviceFlags
+	var f daemonFlags
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run processor and sink in one process: the small deployment",
@@ -27,7 +27,7 @@ folders change, and on SIGHUP: all of a folder or nothing. SIGTERM and ^C drain;
 			if err != nil {
 				return err
 			}
-			s, err := f.newService(cmd, loaded.Config)
+			s, err := f.newDaemon(cmd, loaded.Config)
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ folders change, and on SIGHUP: all of a folder or nothing. SIGTERM and ^C drain;
 }
 
 // embed starts the broker in this process if that is what the configuration asks for, and creates the topics on it.
-func (s *service) embed(ctx context.Context, cleanup *stopInOrder) error {
+func (s *daemon) embed(ctx context.Context, cleanup *stopInOrder) error {
 	if !s.cfg.Kafka.IsEmbedded() {
 		return nil
 	}
@@ -70,8 +70,8 @@ func (s *service) embed(ctx context.Context, cleanup *stopInOrder) error {
 	return createTopics(ctx, kadm.NewClient(client), s.cfg, embeddedPartitions)
 }
 
-// addBoth makes processor and sink parts of the service, and watches their folders.
-func (s *service) addBoth() (*campaignSet, error) {
+// addBoth makes processor and sink parts of the daemon, and watches their folders.
+func (s *daemon) addBoth() (*campaignSet, error) {
 	set := s.campaignSet()
 	if err := s.addProcessor(set); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (s *service) addBoth() (*campaignSet, error) {
 }
 
 // banner are the lines that say what runs.
-func (s *service) banner(set *campaignSet) []string {
+func (s *daemon) banner(set *campaignSet) []string {
 	lines := []string{s.brokersLine(), s.topicsLine()}
 	if set != nil {
 		lines = append(lines, fmt.Sprintf("campaigns  %s: %s", set.dir, set.summary()))

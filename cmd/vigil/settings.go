@@ -29,7 +29,7 @@ type settings struct {
 }
 
 func (s *settings) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.file, "config", "", "configuration file (default: $VIGIL_CONFIG, or none)")
+	cmd.Flags().StringVar(&s.file, "config", "", "configuration file (default: $VIGIL_CONFIG, else vigil.yaml where there is one)")
 	cmd.Flags().StringArrayVarP(&s.overrides, "set", "X", nil, "one setting, `key=value`, such as kafka.brokers=localhost:9092; as often as needed")
 }
 
@@ -103,7 +103,7 @@ func brokersError(cfg config.Config, err error) error {
 
 func unreachable(err error) error { return exit(exitUnreachable, err) }
 
-// newLog is the log of a service: for people on a terminal, else JSON.
+// newLog is the log of a daemon: for people on a terminal, else JSON.
 func newLog(cfg config.Log, w io.Writer) (zerolog.Logger, error) {
 	level, err := zerolog.ParseLevel(cfg.Level)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 func sinkCommand() *cobra.Command {
-	var f serviceFlags
+	var f daemonFlags
 	cmd := &cobra.Command{
 		Use:   "sink",
 		Short: "Run the sink alone: send what is on vigil.webhooks",
@@ -24,7 +24,7 @@ func sinkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := f.newService(cmd, cfg)
+			s, err := f.newDaemon(cmd, cfg)
 			if err != nil {
 				return err
 			}
@@ -51,8 +51,8 @@ func sinkCommand() *cobra.Command {
 	return cmd
 }
 
-// addSink makes the sink a part of the service; the folder of endpoints is returned to be watched.
-func (s *service) addSink(set *campaignSet) (folder, error) {
+// addSink makes the sink a part of the daemon; the folder of endpoints is returned to be watched.
+func (s *daemon) addSink(set *campaignSet) (folder, error) {
 	endpoints, err := loadEndpoints(s.cfg.Endpoints)
 	if err != nil {
 		return folder{}, err
@@ -71,6 +71,10 @@ func (s *service) addSink(set *campaignSet) (folder, error) {
 	}, sink.Deps{Log: s.log, Registry: s.registry})
 	if err != nil {
 		return folder{}, exit(exitInvalid, err)
+	}
+	for _, id := range set.lacking(endpoints) {
+		s.log.Warn().Str("campaign", id).Str("folder", s.cfg.Endpoints).
+			Msg("the campaign names an endpoint that no file has: its webhooks will be dead letters")
 	}
 	s.parts = append(s.parts, part{"sink", it.Run})
 	return folder{s.cfg.Endpoints, "endpoints", func() error {

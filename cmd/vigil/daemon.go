@@ -22,9 +22,9 @@ import (
 	"vigil/kafka"
 )
 
-// service is what processor, sink and run have in common: configuration, log, metrics, admin listener, and the order
+// daemon is what processor, sink and run have in common: configuration, log, metrics, admin listener, and the order
 // of starting and stopping.
-type service struct {
+type daemon struct {
 	cfg      config.Config
 	log      zerolog.Logger
 	screen   io.Writer
@@ -42,24 +42,24 @@ type part struct {
 	run  func(context.Context) error
 }
 
-// serviceFlags are the flags of the three commands.
-type serviceFlags struct {
+// daemonFlags are the flags of the three commands.
+type daemonFlags struct {
 	settings
 	insecure bool
 }
 
-func (f *serviceFlags) flags(cmd *cobra.Command) {
+func (f *daemonFlags) flags(cmd *cobra.Command) {
 	f.settings.flags(cmd)
 	cmd.Flags().BoolVar(&f.insecure, "insecure", false, "allow an admin listener that others can reach")
 }
 
-// newService reads the configuration and prepares log and metrics.
-func (f *serviceFlags) newService(cmd *cobra.Command, loaded config.Config) (*service, error) {
+// newDaemon reads the configuration and prepares log and metrics.
+func (f *daemonFlags) newDaemon(cmd *cobra.Command, loaded config.Config) (*daemon, error) {
 	log, err := newLog(loaded.Log, cmd.ErrOrStderr())
 	if err != nil {
 		return nil, err
 	}
-	s := &service{
+	s := &daemon{
 		cfg: loaded, log: log, screen: cmd.ErrOrStderr(), insecure: f.insecure, registry: prometheus.NewRegistry(),
 	}
 	s.registry.MustRegister(
@@ -86,7 +86,7 @@ func buildGauge() prometheus.Collector {
 
 // reach makes sure that a broker answers before anything runs, and that vigil's topics are there. Inputs that are
 // missing are for the processor to refuse: the sink reads none.
-func (s *service) reach(ctx context.Context) error {
+func (s *daemon) reach(ctx context.Context) error {
 	client, err := openClient(ctx, s.cfg)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (s *service) reach(ctx context.Context) error {
 }
 
 // serve starts the admin listener and every part, and returns when all have drained. The first failure stops the rest.
-func (s *service) serve(ctx context.Context, banner ...string) error {
+func (s *daemon) serve(ctx context.Context, banner ...string) error {
 	if s.cfg.Admin.Listen != "" {
 		url, serve, err := adminServer{s.cfg.Admin.Listen, s.insecure, s.registry, s.checks}.start()
 		if err != nil {
@@ -142,7 +142,7 @@ func (s *service) serve(ctx context.Context, banner ...string) error {
 }
 
 // tellDraining says once a second what a stop waits for.
-func (s *service) tellDraining(ctx context.Context, done <-chan struct{}, running *atomic.Int32) {
+func (s *daemon) tellDraining(ctx context.Context, done <-chan struct{}, running *atomic.Int32) {
 	select {
 	case <-ctx.Done():
 	case <-done:
@@ -164,7 +164,7 @@ func (s *service) tellDraining(ctx context.Context, done <-chan struct{}, runnin
 }
 
 // show prints the banner: lines on a terminal, else one record of the log.
-func (s *service) show(lines []string) {
+func (s *daemon) show(lines []string) {
 	lines = append([]string{"vigil      " + build().Version}, lines...)
 	if terminal(s.screen) {
 		fmt.Fprintln(s.screen, strings.Join(lines, "\n"))
@@ -178,7 +178,7 @@ func (s *service) show(lines []string) {
 	event.Msg("started")
 }
 
-func (s *service) brokersLine() string {
+func (s *daemon) brokersLine() string {
 	where := ""
 	if s.embedded {
 		where = " (embedded: for development only)"
@@ -186,7 +186,7 @@ func (s *service) brokersLine() string {
 	return fmt.Sprintf("brokers    %s%s, group %s", strings.Join(s.cfg.Kafka.Brokers, ", "), where, s.cfg.Group)
 }
 
-func (s *service) topicsLine() string {
+func (s *daemon) topicsLine() string {
 	return fmt.Sprintf("topics     %s -> %s.webhooks", strings.Join(inputTopics(s.cfg), ", "), s.cfg.TopicPrefix)
 }
 
@@ -206,6 +206,6 @@ func folderSize(dir string) string {
 }
 
 // watch reads folders again when they change.
-func (s *service) watch(folders ...folder) {
+func (s *daemon) watch(folders ...folder) {
 	s.parts = append(s.parts, part{"reload", newReloads(s.log, s.registry, folders...).run})
 }
