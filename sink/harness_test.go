@@ -25,10 +25,7 @@ import (
 	"vigil/webhook"
 )
 
-var topics = sink.Topics{
-	Webhooks: "vigil.webhooks", Retry1: "vigil.webhooks.retry-1", Retry2: "vigil.webhooks.retry-2",
-	Parked: "vigil.webhooks.parked", Attempts: "vigil.attempts", DeadLetters: "dlq.vigil.webhooks",
-}
+var topics = sink.TopicsOf("vigil")
 
 // bench is a broker, a receiver and a sink in one bubble.
 type bench struct {

@@ -36,6 +36,12 @@ type Topics struct {
 	Webhooks, Retry1, Retry2, Parked, Attempts, DeadLetters string
 }
 
+// TopicsOf are the topics under a prefix; the names are those of kafka.Names.
+func TopicsOf(prefix string) Topics {
+	w := prefix + ".webhooks"
+	return Topics{w, w + ".retry-1", w + ".retry-2", w + ".parked", prefix + ".attempts", "dlq." + w}
+}
+
 // Config says what a sink reads, where it may send, and how much at a time. Group and Topics must be set.
 type Config struct {
 	Client   []kgo.Opt // how to reach the brokers
