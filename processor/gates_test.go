@@ -1,0 +1,118 @@
+package processor_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// counted sums the counters of a name over their labels.
+func counted(t *testing.T, reg *prometheus.Registry, names ...string) (sum float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if slices.Contains(names, f.GetName()) {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// A member that was evicted settles a timer: its transaction, which holds no record that it read, must be refused, and
+// the fire comes once, from whoever owns the partition then.
+func TestGateG2Zombie(t *testing.T) {
+	s := newStage(t, onBuy, cart)
+	cfg := s.config("a")
+	reg := prometheus.NewRegistry()
+	cfg.Registerer = reg
+	s.start(cfg)
+	now := time.Now()
+	s.send("ada", "add", "e1", now)
+	s.send("ada", "buy", "e0", now.Add(-time.Hour))
+	s.fires(1, 20*time.Second)
+	if _, err := s.adm.LeaveGroup(context.Background(), kadm.LeaveGroup("vigil.processor").InstanceIDs("a")); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{fire("buy", "ada", "e0", ""), fire("cart", "ada", "e1", "inaction")}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.fires(2, 40*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+	if n := counted(t, reg, "vigil_aborts_total", "vigil_processing_restarts_total"); n == 0 {
+		t.Error("no transaction was refused: the evicted member was not asked who it is")
+	}
+}
+
+// Transactions abort again and again, before and after the broker acted: memory is what the changelog holds, so the
+// fires are those of an uninterrupted run, also after a restart from the changelog alone.
+func TestGateG6AbortStorm(t *testing.T) {
+	s := newStage(t, onBuy, cart, `
+id: third
+trigger: {type: single_action, did: {event: buy, count: 3}}
+webhook: {url: "https://example.com/hook"}
+`)
+	stop := s.start(s.config("a"))
+	storm := s.cluster.Fault(
+		kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.RebalanceInProgress, Count: 6},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.TransactionAbortable, Count: 2},
+	)
+	begin := time.Now().Add(-time.Hour)
+	var want []string
+	for round := range 6 {
+		if round == 4 {
+			stop()
+			s.dir = t.TempDir()
+			s.start(s.config("b"))
+		}
+		for i := range 20 {
+			user, id := fmt.Sprintf("u%02d", i), fmt.Sprint("b", round)
+			s.send(user, "buy", id, begin.Add(time.Duration(round)*time.Minute))
+			want = append(want, fire("buy", user, id, ""))
+			if round == 2 || round == 5 {
+				want = append(want, fire("third", user, id, ""))
+			}
+		}
+		if got := len(s.fires(len(want), 40*time.Second)); got != len(want) {
+			t.Fatalf("round %d: %d fires, want %d", round, got, len(want))
+		}
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.fires(len(want)+1, 2*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+	if storm.Hits() < 8 {
+		t.Errorf("the storm hit %d times, want 8", storm.Hits())
+	}
+}
+
+// A fire that the broker refuses is not passed over: its transaction aborts and is done again.
+func TestRefusedFireIsNotLost(t *testing.T) {
+	s := newStage(t, onBuy)
+	s.start(s.config("a"))
+	s.send("ada", "buy", "e0", time.Now())
+	s.fires(1, 20*time.Second)
+	refused := s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "vigil.webhooks", Err: kerr.MessageTooLarge})
+	s.send("ada", "buy", "e1", time.Now())
+	want := []string{fire("buy", "ada", "e0", ""), fire("buy", "ada", "e1", "")}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.fires(2, 30*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+	if refused.Hits() != 1 {
+		t.Errorf("refused %d times", refused.Hits())
+	}
+}
