@@ -127,6 +127,7 @@ func (s *session) reload() error {
 	select {
 	case cat := <-s.cfg.Reload:
 		s.cfg.Catalog = cat
+		s.warnOfHistory(cat)
 		for _, part := range s.partitions {
 			if err := part.setCatalog(cat); err != nil {
 				return err
