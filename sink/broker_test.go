@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"vigil/config"
+	"vigil/kafka"
 	"vigil/sink"
 )
 
@@ -181,6 +182,16 @@ func TestMissingTopic(t *testing.T) {
 			t.Error("Run twice")
 		}
 	})
+}
+
+func TestTopicsAreThoseOfTheCluster(t *testing.T) {
+	n := kafka.Names("p")
+	want := sink.Topics{
+		Webhooks: n.Webhooks, Retry1: n.Retry1, Retry2: n.Retry2, Parked: n.Parked, Attempts: n.Attempts, DeadLetters: n.DeadWebhooks,
+	}
+	if got := sink.TopicsOf("p"); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }
 
 func TestNewRefuses(t *testing.T) {

@@ -18,7 +18,9 @@ import (
 func TestDelivered(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		stop := b.start()
-		b.put(fire("a1"), fire("a2"))
+		b.put(fire("a1"))
+		b.pass(time.Second)
+		b.put(fire("a2"))
 		b.pass(time.Second)
 		want(t, "attempts", b.attempts(), []string{"1 delivered", "1 delivered"})
 		if n := b.unfinished(topics.Webhooks); n != 0 {
