@@ -165,6 +165,9 @@ func (s *daemon) tellDraining(ctx context.Context, done <-chan struct{}, running
 
 // show prints the banner: lines on a terminal, else one record of the log.
 func (s *daemon) show(lines []string) {
+	if len(lines) == 0 {
+		return
+	}
 	lines = append([]string{"vigil      " + build().Version}, lines...)
 	if terminal(s.screen) {
 		fmt.Fprintln(s.screen, strings.Join(lines, "\n"))

@@ -54,7 +54,19 @@ func rootCommand() *cobra.Command {
 		lintCommand(), simulateCommand(), schemaCommand(), configCommand(), versionCommand(),
 		healthcheckCommand(), demoGeneratorCommand(), demoReceiverCommand(),
 	)
+	root.InitDefaultCompletionCmd()
+	exemplify(root)
 	return root
+}
+
+// exemplify gives a command that has no examples its plain form as one: every help begins with examples.
+func exemplify(cmd *cobra.Command) {
+	if cmd.Example == "" {
+		cmd.Example = "  " + cmd.CommandPath()
+	}
+	for _, c := range cmd.Commands() {
+		exemplify(c)
+	}
 }
 
 // example strips the indentation of a raw string and indents by two spaces.

@@ -66,7 +66,13 @@ func (f *simulateFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer closeInput()
-	_, err = replay.Simulate(cmd.Context(), s, in, cmd.OutOrStdout())
+	screen := cmd.ErrOrStderr()
+	if terminal(cmd.OutOrStdout()) { // the decisions are on it already
+		screen = io.Discard
+	}
+	seen := watched(in, screen)
+	_, err = replay.Simulate(cmd.Context(), s, seen, cmd.OutOrStdout())
+	seen.clear()
 	var bad *replay.LineError
 	if errors.As(err, &bad) {
 		return exit(exitFailure, fmt.Errorf("%s: %w", f.events, err))
