@@ -263,3 +263,30 @@ func TestMetrics(t *testing.T) {
 		}
 	})
 }
+
+// TestFullLanesPauseAndResume: more than the lanes hold, at an endpoint that is slow but steady.
+func TestFullLanesPauseAndResume(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.cfg.MaxInFlight = 8 // the common limit is the bottleneck: nothing may be parked
+		b.respond = func(_ int, r *http.Request) (*http.Response, error) {
+			<-time.After(10 * time.Millisecond)
+			return answer(200), nil
+		}
+		const n = 9000
+		for i := range n {
+			b.client.Produce(t.Context(), &kgo.Record{Topic: topics.Webhooks, Value: fire(fmt.Sprint("f", i)).Encode()}, nil)
+		}
+		if err := b.client.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		stop := b.start()
+		b.pass(15 * time.Second)
+		stop()
+		if sent, parked := len(b.seen()), len(b.read(topics.Parked)); sent != n || parked != 0 {
+			t.Errorf("%d of %d sent, %d parked", sent, n, parked)
+		}
+		if open := b.unfinished(topics.Webhooks); open != 0 {
+			t.Errorf("%d offsets not committed", open)
+		}
+	})
+}

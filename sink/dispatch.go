@@ -13,6 +13,7 @@ import (
 const (
 	maxWaitBytes = 64 << 20               // of values that wait for their time
 	tick         = 200 * time.Millisecond // how often lanes are looked over while something waits in them
+	flowPause    = 20 * time.Millisecond  // how often paused partitions are looked over
 )
 
 // dispatcher owns everything that waits. Its goroutine decides which attempt comes next, workers make it.
@@ -25,6 +26,9 @@ type dispatcher struct {
 	work    chan *try
 	done    chan *try
 	next    time.Time // of the next tick
+	grown   bool      // something came in since flow looked
+	paused  int       // partitions
+	look    time.Time // when flow looks again at what is paused
 }
 
 // try is one attempt in flight.
@@ -55,10 +59,11 @@ func (d *dispatcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := time.Now()
 		d.fill(now)
-		d.flow()
+		d.flow(now)
 		timer.Reset(d.sleep(now))
 		select {
 		case batch := <-d.s.batches:
+			d.grown = true
 			for _, p := range batch {
 				d.arrive(p, time.Now())
 			}
@@ -155,6 +160,9 @@ func (d *dispatcher) sleep(now time.Time) time.Duration {
 		}
 		wait = min(wait, d.next.Sub(now))
 	}
+	if d.paused > 0 { // acks free the window without a word to the dispatcher
+		wait = min(wait, d.look.Sub(now))
+	}
 	return max(wait, 0)
 }
 
@@ -176,7 +184,11 @@ func (d *dispatcher) wake(now time.Time) {
 
 // flow pauses partitions whose window is full, all of them while the lanes are full, and waiting topics while memory
 // is; it resumes them when half of that is free.
-func (d *dispatcher) flow() {
+func (d *dispatcher) flow(now time.Time) {
+	if !d.grown && (d.paused == 0 || now.Before(d.look)) {
+		return
+	}
+	d.grown, d.paused, d.look = false, 0, now.Add(flowPause)
 	stop, resume := map[string][]int32{}, map[string][]int32{}
 	for _, p := range d.s.owned(nil) {
 		crowded, relaxed := d.lanes.Crowded(), d.lanes.Relaxed()
@@ -191,6 +203,9 @@ func (d *dispatcher) flow() {
 		case p.paused && relaxed && span < core.Window/2:
 			p.paused = false
 			resume[p.topic] = append(resume[p.topic], p.id)
+		}
+		if p.paused {
+			d.paused++
 		}
 	}
 	if len(stop) > 0 {

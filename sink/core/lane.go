@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	defaultCap    = 64   // attempts in flight at one endpoint
-	leastQueue    = 64   // deliveries that a lane always takes
-	mostQueue     = 4096 // and at most
-	firstLatency  = 100 * time.Millisecond
+	defaultCap    = 64                    // attempts in flight at one endpoint
+	leastQueue    = 64                    // deliveries that a lane always takes
+	mostQueue     = 2 * maxQueued         // and at most: beyond what makes all lanes crowded
+	firstLatency  = 10 * time.Millisecond // of an endpoint that has not answered yet: a burst is no reason to park
 	latencyWeight = 0.2
 )
 

@@ -205,7 +205,7 @@ func TestRoomFollowsThePace(t *testing.T) {
 		turn, _ := ls.Next(now)
 		ls.End(turn, time.Millisecond)
 	}
-	if fast := room(); slow != 64 || before <= slow || fast != 4096 {
+	if fast := room(); slow != 64 || before <= slow || fast != 8192 {
 		t.Errorf("room for %d at first, %d while slow, %d while fast", before, slow, fast)
 	}
 }
