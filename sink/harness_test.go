@@ -29,7 +29,7 @@ var topics = sink.TopicsOf("vigil")
 
 // bench is a broker, a receiver and a sink in one bubble.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	cluster *kfake.Cluster
 	opts    []kgo.Opt
 	client  *kgo.Client
@@ -62,7 +62,7 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 }
 
 // newBench starts the broker; opts are how to reach it besides its address.
-func newBench(t *testing.T, broker []kfake.Opt, opts ...kgo.Opt) *bench {
+func newBench(t testing.TB, broker []kfake.Opt, opts ...kgo.Opt) *bench {
 	t.Helper()
 	cluster, err := kfake.NewCluster(append(broker, kfake.NumBrokers(1),
 		kfake.SeedTopics(2, topics.Webhooks, topics.Retry1, topics.Retry2, topics.Attempts, topics.DeadLetters),
