@@ -1,0 +1,252 @@
+package flowtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	crowdSeed   = 7
+	leastFires  = 100              // of each campaign: fewer would say little about it
+	judgeWithin = 90 * time.Second // for the processors to come to the end of the inputs
+	sendWithin  = 90 * time.Second // from then on, for the sink to send the rest
+)
+
+// play is one run of the crowd through real processes.
+type play struct {
+	*stage
+	crowd      *crowd
+	receiver   *hooks
+	processors []*child
+	sink       *child
+	ends       map[int32]int64 // of the input
+}
+
+// newPlay writes the crowd to Kafka before any process runs: while a processor is ahead of the producer its clock would
+// follow the wall clock, and what is written hours after its own time would come too late.
+func newPlay(t *testing.T, prefix string) *play {
+	t.Helper()
+	s := newStage(t, prefix, fmt.Sprintf("processor: {max_event_age: %s}\n", crowdAge))
+	p := &play{stage: s, receiver: newHooks(t), ends: map[int32]int64{}}
+	s.endpoint("shop", p.receiver.URL+"/hooks", "max_in_flight: 256\n")
+	p.crowd = newCrowd(time.Now().Truncate(time.Minute).Add(-time.Minute), crowdSeed)
+	p.campaigns()
+	p.abort("before")
+	p.produce()
+	p.abort("behind")
+	ends, err := s.adm.ListEndOffsets(s.within(time.Minute), s.input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends.Each(func(l kadm.ListedOffset) { p.ends[l.Partition] = l.Offset })
+	return p
+}
+
+// campaigns puts the files of testdata/flow in place, with the times of day that this run asks for.
+func (p *play) campaigns() {
+	p.t.Helper()
+	files, err := filepath.Glob("testdata/flow/campaigns/*.yaml")
+	if err != nil || len(files) == 0 {
+		p.t.Fatalf("no campaigns: %v", err)
+	}
+	end := p.crowd.end.UTC()
+	times := map[string]string{
+		"CRON_MINUTE": end.Add(30 * time.Minute).Format("4"),
+		"QUIET_FROM":  end.Add(-160 * time.Minute).Format("15:04"),
+		"QUIET_TO":    end.Add(-140 * time.Minute).Format("15:04"),
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.write(filepath.Join("campaigns", filepath.Base(file)), os.Expand(string(text), func(name string) string { return times[name] }))
+	}
+}
+
+// produce writes the crowd and the ticks, and notes where each record stands.
+func (p *play) produce() {
+	p.t.Helper()
+	ctx := p.within(time.Minute)
+	var failed error // of the client's one goroutine for promises
+	write := func(w *written, partition int32) {
+		r := w.record(p.input, partition)
+		p.client.Produce(ctx, r, func(r *kgo.Record, err error) {
+			w.place = kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
+			if err != nil {
+				failed = err
+			}
+		})
+	}
+	for _, w := range p.crowd.all {
+		var user int
+		if _, err := fmt.Sscanf(w.user, "u%d", &user); err != nil {
+			p.t.Fatal(err)
+		}
+		write(w, int32(user%inputPartitions))
+	}
+	for partition := range int32(inputPartitions) {
+		w := p.crowd.tick(partition)
+		p.crowd.all = append(p.crowd.all, w)
+		write(w, partition)
+	}
+	if err := p.client.Flush(ctx); err != nil || failed != nil {
+		p.t.Fatalf("produce the crowd: %v, %v", err, failed)
+	}
+}
+
+// abort writes purchases to every partition in a transaction that is aborted: nobody may ever see them.
+func (p *play) abort(name string) {
+	p.t.Helper()
+	ctx := p.within(30 * time.Second)
+	cl := p.connect(kgo.TransactionalID(p.prefix+"-"+name), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer cl.Close()
+	if err := cl.BeginTransaction(); err != nil {
+		p.t.Fatal(err)
+	}
+	for i := range 5 * inputPartitions {
+		w := written{user: userName(i), rt: p.crowd.end.UnixMilli(), id: "aborted", inner: `"type":"purchase","properties":{"value":199}`}
+		if err := cl.ProduceSync(ctx, w.record(p.input, int32(i%inputPartitions))).FirstErr(); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if err := cl.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// start runs two processors and one sink.
+func (p *play) start() {
+	p.t.Helper()
+	p.processors = []*child{p.processor("processor-1"), p.processor("processor-2")}
+	p.sink = p.stage.sink("sink-1")
+}
+
+// committed is how far the processors have come, by partition.
+func (p *play) committed() map[int32]int64 {
+	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	defer cancel()
+	at := map[int32]int64{}
+	offsets, err := p.adm.FetchOffsets(ctx, p.prefix+".processor")
+	if err != nil {
+		return at // the group's broker is busy electing; the next look tells
+	}
+	offsets.Each(func(o kadm.OffsetResponse) {
+		if o.Topic == p.input && o.At >= 0 {
+			at[o.Partition] = o.At
+		}
+	})
+	return at
+}
+
+// progress is the part of the input that is judged and committed, 0 to 1; of some partitions, or of all.
+func (p *play) progress(partitions ...int32) float64 {
+	at := p.committed()
+	if len(partitions) == 0 {
+		partitions = []int32{0, 1, 2, 3}
+	}
+	var done, all int64
+	for _, id := range partitions {
+		done, all = done+at[id], all+p.ends[id]
+	}
+	return float64(done) / float64(max(all, 1))
+}
+
+// holds are the partitions that a processor owns now.
+func (p *play) holds(c *child) []int32 {
+	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	defer cancel()
+	groups, err := p.adm.DescribeGroups(ctx, p.prefix+".processor")
+	if err != nil {
+		return nil
+	}
+	for _, m := range groups[p.prefix+".processor"].Members {
+		if m.InstanceID == nil || *m.InstanceID != c.name {
+			continue
+		}
+		if assigned, ok := m.Assigned.AsConsumer(); ok && len(assigned.Topics) > 0 {
+			return assigned.Topics[0].Partitions
+		}
+	}
+	return nil
+}
+
+// finish waits until all is judged and sent, and compares it with the simulation.
+func (p *play) finish() {
+	p.t.Helper()
+	began := time.Now()
+	want := p.simulate(p.crowd)
+	p.t.Logf("%d fires simulated in %s", len(want), time.Since(began).Round(time.Millisecond))
+	p.await("the processors have judged everything", judgeWithin, func() (bool, string) {
+		at := p.progress()
+		return at == 1, fmt.Sprintf("%.1f %%", 100*at)
+	})
+	p.t.Logf("judged %s after the simulation began", time.Since(began).Round(time.Millisecond))
+	p.compare(want, p.fires())
+	p.deadLetters()
+	for name, n := range byCampaign(want) {
+		if n < leastFires {
+			p.t.Errorf("campaign %s fired %d times only: the crowd does not test it", name, n)
+		}
+	}
+	if p.t.Failed() {
+		return
+	}
+	p.await("every webhook is received", sendWithin, func() (bool, string) {
+		ids, repeats := p.receiver.received()
+		return ids >= len(want), fmt.Sprintf("%d of %d ids, %d repeats", ids, len(want), repeats)
+	})
+	p.receiver.check(p.t, want)
+	_, repeats := p.receiver.received()
+	p.t.Logf("%d webhooks received, %d of them again, %s after the simulation began", len(want), repeats, time.Since(began).Round(time.Millisecond))
+}
+
+// byCampaign counts fires; a campaign of the folder without any counts 0.
+func byCampaign(fires map[string]fire) map[string]int {
+	counts := map[string]int{}
+	for _, f := range fires {
+		counts[f.Campaign]++
+	}
+	return counts
+}
+
+// deadLetters wants every record that is no event among them, once.
+func (p *play) deadLetters() {
+	p.t.Helper()
+	seen := map[string]int{}
+	for _, r := range p.read(p.topics.DeadEvents) {
+		seen[headerOf(r, "__connect.errors.partition")+"/"+headerOf(r, "__connect.errors.offset")]++
+		if headerOf(r, "x-reason-code") == "" {
+			p.t.Errorf("%s/%d at %d has no reason", r.Topic, r.Partition, r.Offset)
+		}
+	}
+	bad := 0
+	for _, w := range p.crowd.all {
+		if !w.bad {
+			continue
+		}
+		bad++
+		if at := fmt.Sprintf("%d/%d", w.place.Partition, w.place.Offset); seen[at] != 1 {
+			p.t.Errorf("the record at %s is among the dead letters %d times, want once", at, seen[at])
+		}
+	}
+	if len(seen) != bad {
+		p.t.Errorf("%d dead letters, want %d", len(seen), bad)
+	}
+}
+
+func headerOf(r *kgo.Record, name string) string {
+	for _, h := range r.Headers {
+		if h.Key == name {
+			return string(h.Value)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,54 @@
+package flowtest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestFlowOnKafka: what two processors and a sink make of a crowd on a real Kafka is what the simulation says of the
+// same records, and all of it arrives signed.
+func TestFlowOnKafka(t *testing.T) {
+	p := newPlay(t, "flow")
+	p.start()
+	p.finish()
+	for _, c := range append(p.processors, p.sink) {
+		c.stop(t)
+	}
+}
+
+// TestFlowSurvivesKills: the same while a processor is killed twice in mid-run, and the sink once.
+func TestFlowSurvivesKills(t *testing.T) {
+	p := newPlay(t, "kills")
+	p.start()
+	p.killProcessor(0, 0.1)
+	p.killProcessor(0, p.progress()+0.1)
+	p.await("some webhooks are received", time.Minute, func() (bool, string) {
+		ids, _ := p.receiver.received()
+		return ids > 2000, fmt.Sprintf("%d ids", ids)
+	})
+	p.sink.kill(t)
+	p.sink = p.stage.sink("sink-1")
+	p.finish()
+}
+
+// killProcessor kills processor i once so much of the input is judged, and starts it again. It must have had work left.
+func (p *play) killProcessor(i int, at float64) {
+	p.t.Helper()
+	victim := p.processors[i]
+	var held []int32
+	p.await(fmt.Sprintf("%s is in the middle of its work", victim.name), time.Minute, func() (bool, string) {
+		done := p.progress()
+		if done >= at {
+			held = p.holds(victim)
+		}
+		return len(held) > 0, fmt.Sprintf("%.1f %% judged, it holds %v", 100*done, held)
+	})
+	victim.kill(p.t)
+	left := p.progress(held...)
+	p.t.Logf("%s killed with %.0f %% of partitions %v judged, %.0f %% of all", victim.name, 100*left, held, 100*p.progress())
+	if left > 0.97 {
+		p.t.Fatalf("%s was killed with %.1f %% of its partitions judged: too late to show anything", victim.name, 100*left)
+	}
+	p.processors[i] = p.processor(victim.name)
+}
