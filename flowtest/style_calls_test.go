@@ -10,7 +10,7 @@ import (
 
 // pure are the rooms that are functions of what they are given: no clock, no goroutine, no context, and no chance that is
 // not handed to them.
-var pure = []string{"event", "source", "calendar", "filter", "template", "body", "campaign", "trigger", "sink/core"}
+var pure = []string{"event", "source", "calendar", "filter", "template", "body", "campaign", "trigger", "trigger/shelf", "sink/core"}
 
 // clockCalls are the parts of package time that read or wait for the machine's clock.
 var clockCalls = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}

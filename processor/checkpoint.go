@@ -15,51 +15,73 @@ const (
 	recordsSchema = 1
 )
 
-// checkpoint writes the dirty users of a partition to its store if it is time, or now and to the end if last.
+// checkpoint writes the users of a partition that its store lacks if it is time, or now and to the end if last.
 func (s *session) checkpoint(p *partition, last bool) {
+	if p.engine == nil || !s.checkpointed(p, last) || p.broken.Load() {
+		return
+	}
+	n := p.engine.Unstored()
 	if last {
-		if p.done != nil {
-			<-p.done
-			p.done = nil
-		}
-		if p.engine != nil && len(p.dirty) > 0 && !p.broken.Load() {
-			p.writeAt(p.dirty, p.meta())
-			p.dirty = map[string][]byte{}
+		if n > 0 {
+			p.writeAt(p.unstored(), p.meta())
 		}
 		return
 	}
 	since := time.Since(p.checkpoint)
-	if p.broken.Load() || p.writing.Load() || len(p.dirty) == 0 || since < s.cfg.CheckpointInterval ||
-		len(p.dirty) > smallRows && p.tail < maxTail && since < maxCheckpoint {
+	if n == 0 || since < s.cfg.CheckpointInterval || n > smallRows && p.tail < maxTail && since < maxCheckpoint {
 		return
 	}
-	dirty := p.dirty
-	p.inFlight, p.dirty = dirty, make(map[string][]byte, len(dirty)/2)
 	p.checkpoint, p.tail = time.Now(), 0
-	p.writing.Store(true)
-	done := make(chan struct{})
+	done, rows, meta := make(chan struct{}), p.unstored(), p.meta()
 	p.done = done
-	meta := p.meta()
 	s.group.Go(func() error {
 		defer close(done)
-		defer p.writing.Store(false)
-		p.writeAt(dirty, meta)
+		p.writeAt(rows, meta)
 		return nil
 	})
-	s.evict(p)
 }
 
-// evict keeps the records in memory within the process's budget.
-func (s *session) evict(p *partition) {
-	if p.broken.Load() {
-		return
+// checkpointed takes in the end of the checkpoint under way, which it waits for if asked to; false while it goes on.
+func (s *session) checkpointed(p *partition, wait bool) bool {
+	if p.done == nil {
+		return true
 	}
-	budget := s.cfg.CacheBytes / int64(max(len(s.partitions), 1))
-	p.engine.Evict(budget, func(key string) bool {
-		_, waiting := p.dirty[key]
-		_, flying := p.inFlight[key]
-		return !waiting && !flying
+	if !wait {
+		select {
+		case <-p.done:
+		default:
+			return false
+		}
+	}
+	<-p.done
+	p.done = nil
+	if !p.broken.Load() {
+		p.engine.Stored()
+		p.engine.Evict(s.cfg.CacheBytes / int64(max(len(s.partitions), 1)))
+	}
+	return true
+}
+
+// rowsBlock is how many bytes of rows share one allocation.
+const rowsBlock = 1 << 20
+
+// unstored copies the records that the store lacks: while they are written the engine goes on.
+func (p *partition) unstored() []state.Row {
+	rows := make([]state.Row, 0, p.engine.Unstored())
+	var block []byte
+	p.engine.Checkpoint(func(key string, record []byte) {
+		if record == nil {
+			rows = append(rows, state.Row{Key: key})
+			return
+		}
+		if len(record) > cap(block)-len(block) {
+			block = make([]byte, 0, max(rowsBlock, len(record)))
+		}
+		start := len(block)
+		block = append(block, record...)
+		rows = append(rows, state.Row{Key: key, Value: block[start:len(block):len(block)]})
 	})
+	return rows
 }
 
 func (p *partition) meta() state.Meta {
@@ -68,14 +90,14 @@ func (p *partition) meta() state.Meta {
 
 // writeAt writes rows and meta. A fault of the disk costs the cache, not the data: the next restore reads more of the
 // changelog.
-func (p *partition) writeAt(dirty map[string][]byte, meta state.Meta) {
+func (p *partition) writeAt(rows []state.Row, meta state.Meta) {
 	began := time.Now()
-	if err := p.store.Write(rows(dirty), meta); err != nil {
+	if err := p.store.Write(rows, meta); err != nil {
 		p.broken.Store(true) // a later checkpoint would claim what this one did not write
 		p.metrics.checkpointErrors.Inc()
 		p.cfg.Log.Error().Err(err).Int32("partition", p.id).Msg("checkpoint failed")
 		return
 	}
-	p.metrics.checkpointRows.Add(float64(len(dirty)))
+	p.metrics.checkpointRows.Add(float64(len(rows)))
 	p.metrics.checkpointSeconds.Observe(time.Since(began).Seconds())
 }

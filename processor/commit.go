@@ -9,8 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"vigil/state"
 )
 
 // The order of a commit, and what a crash leaves between every two steps:
@@ -154,9 +152,6 @@ func (s *session) addOffsets(req *kmsg.TxnOffsetCommitRequest) error {
 // committedAll makes the transaction's work permanent in memory.
 func (p *partition) committedAll() {
 	p.engine.Commit()
-	for i := range p.states {
-		p.dirty[string(p.states[i].Key)] = p.states[i].Value
-	}
 	p.tail += int64(len(p.states))
 	copy(p.committed, p.next)
 	p.metrics.records.Add(float64(p.worked))
@@ -186,13 +181,4 @@ func (s *session) aborted() error {
 func (p *partition) clear() {
 	clear(p.out)
 	p.out, p.outBytes, p.worked, p.moved, p.journal = p.out[:0], 0, 0, false, journal{}
-}
-
-// rows are the dirty records as rows of the store.
-func rows(dirty map[string][]byte) []state.Row {
-	list := make([]state.Row, 0, len(dirty))
-	for key, value := range dirty {
-		list = append(list, state.Row{Key: key, Value: value})
-	}
-	return list
 }

@@ -40,15 +40,12 @@ type partition struct {
 	record   *kgo.Record // in hand; nil while the clock settles
 
 	// The checkpoint to come.
-	dirty      map[string][]byte // committed records that the store does not have yet
-	writing    atomic.Bool       // a checkpoint is under way
-	broken     atomic.Bool       // the disk refused one
-	inFlight   map[string][]byte // its rows; replaced before writing is set
-	tail       int64             // changelog records since the last checkpoint
-	offset     atomic.Int64      // the next changelog offset after the last commit's records
+	broken     atomic.Bool  // the disk refused one
+	tail       int64        // changelog records since the last checkpoint
+	offset     atomic.Int64 // the next changelog offset after the last commit's records
 	topicID    string
 	checkpoint time.Time
-	done       chan struct{} // closed when the checkpoint under way ends
+	done       chan struct{} // closed when the checkpoint under way ends; nil: none is
 }
 
 func newPartition(p *Processor, id int32, topics int) *partition {
@@ -61,24 +58,13 @@ func newPartition(p *Processor, id int32, topics int) *partition {
 
 // adopt takes over what a restore brought.
 func (p *partition) adopt(r *restored) {
-	p.engine, p.store, p.topicID, p.dirty = r.engine, r.store, r.topicID, r.dirty
+	p.engine, p.store, p.topicID = r.engine, r.store, r.topicID
 	p.tail, p.checkpoint = r.tail, time.Now()
 	p.offset.Store(r.offset)
 	p.decoder = event.NewDecoder(p.cfg.Fields, p.cfg.Format)
-	r.engine.SetFetch(p.fetch)
+	r.engine.SetFetch(r.store.Get)
 	r.emit = p.decided
 	p.moved = true // the offsets to begin at are committed first, so that a new group never begins twice
-}
-
-// fetch reads an evicted record.
-func (p *partition) fetch(key string) ([]byte, error) {
-	if row, ok := p.dirty[key]; ok {
-		return row, nil
-	}
-	if row, ok := p.inFlight[key]; ok {
-		return row, nil
-	}
-	return p.store.Get(key)
 }
 
 func (p *partition) setCatalog(cat *campaign.Catalog) error {

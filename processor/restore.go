@@ -29,9 +29,8 @@ type restored struct {
 	engine  *trigger.Engine
 	store   state.Store
 	topicID string
-	offset  int64             // the next changelog offset
-	dirty   map[string][]byte // records that the store does not have
-	tail    int64             // changelog records read
+	offset  int64 // the next changelog offset
+	tail    int64 // changelog records read
 	emit    func(*trigger.Decision)
 	began   time.Time
 	err     error
@@ -46,7 +45,7 @@ func (r *restored) close() {
 // restore makes the engine of a partition: the rows of the store, then the changelog behind them up to its end.
 // It runs after the group's offsets were fetched, hence after every transaction of the owner before was decided.
 func (s *session) restore(ctx context.Context, part *partition) *restored {
-	r := &restored{part: part, began: time.Now(), dirty: map[string][]byte{}}
+	r := &restored{part: part, began: time.Now()}
 	r.engine = trigger.New(s.cfg.Catalog, s.cfg.Times, func(d *trigger.Decision) { r.emit(d) })
 	if r.err = s.fill(ctx, r); r.err != nil {
 		r.err = fmt.Errorf("restore partition %d: %w", part.id, r.err)
@@ -69,10 +68,12 @@ func (s *session) fill(ctx context.Context, r *restored) error {
 	if err != nil {
 		return err
 	}
-	err = r.store.Scan(func(key, value []byte) error { return r.engine.Load(string(key), slices.Clone(value)) })
+	err = r.store.Scan(func(key, value []byte) error { return r.engine.Load(string(key), value) })
 	if err != nil {
 		return err
 	}
+	r.engine.Checkpoint(func(string, []byte) {}) // what came from the store is there
+	r.engine.Stored()
 	r.offset = max(meta.Offset, first)
 	return s.replay(ctx, r, end)
 }
@@ -211,8 +212,6 @@ func (r *restored) load(record *kgo.Record) error {
 	if record.Attrs.IsControl() || record.Offset == math.MaxInt64 {
 		return nil
 	}
-	key := string(record.Key)
-	r.dirty[key] = record.Value
 	r.tail++
-	return r.engine.Load(key, record.Value)
+	return r.engine.Load(string(record.Key), record.Value)
 }

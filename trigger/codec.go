@@ -49,6 +49,7 @@ type writer struct {
 	last   int64
 	events []*event.Snapshot
 	at     map[*event.Snapshot]int
+	block  []byte // records that were written
 }
 
 func (w *writer) uint(v uint64) { w.b = binary.AppendUvarint(w.b, v) }
@@ -132,9 +133,25 @@ func (w *writer) encode(u *user) (record []byte, flags byte, due int64) {
 	}
 	w.uint(uint64(len(u.sections)))
 	head := w.b[len(body):]
-	record = make([]byte, 0, len(w.b))
+	record = w.space(len(w.b))
 	record = append(append(record, head...), body...)
 	return record, flags, due
+}
+
+// recordBlock is how many bytes of records share one allocation.
+const recordBlock = 256 << 10
+
+// space is room for a record; nobody else ever writes there.
+func (w *writer) space(n int) []byte {
+	if n > recordBlock/8 {
+		return make([]byte, 0, n)
+	}
+	if n > cap(w.block)-len(w.block) {
+		w.block = make([]byte, 0, recordBlock)
+	}
+	start := len(w.block)
+	w.block = w.block[:start+n]
+	return w.block[start : start : start+n]
 }
 
 func (w *writer) section(s *section) {

@@ -35,6 +35,8 @@ type Engine struct {
 	saved partition // part at the last Commit
 	stats Stats
 
+	unstored bool // the store lacks saved
+
 	ev      *event.Event    // in hand; nil while the clock alone settles
 	snap    *event.Snapshot // of ev, made when first needed
 	matches []campaign.Match
@@ -46,7 +48,7 @@ type Engine struct {
 // New makes an engine without any state. Every decision is handed to emit, in order, while Apply or Advance runs.
 func New(cat *campaign.Catalog, opt Options, emit func(*Decision)) *Engine {
 	e := &Engine{cat: cat, opt: opt, emit: emit, part: partition{clock: none, next: never}}
-	e.table.index = map[string]uint32{}
+	e.table.prune = e.pruneUser
 	e.saved = e.part.copy()
 	return e
 }
@@ -54,6 +56,7 @@ func New(cat *campaign.Catalog, opt Options, emit func(*Decision)) *Engine {
 // Apply moves the clock to the event's rt, settles what that makes due, then processes the event (semantics 2.3, 2.4).
 // It errs only where a user record cannot be read; the engine is then unusable.
 func (e *Engine) Apply(ev *event.Event) error {
+	e.table.park()
 	if err := e.Advance(ev.RT); err != nil {
 		return err
 	}
@@ -279,6 +282,7 @@ func (e *Engine) SetCatalog(cat *campaign.Catalog) error {
 		if e.table.slots[i].flags&flagHeld == 0 {
 			continue
 		}
+		e.table.park()
 		u, err := e.table.touch(uint32(i))
 		if err != nil {
 			return err
@@ -297,16 +301,16 @@ func (e *Engine) SetCatalog(cat *campaign.Catalog) error {
 func (e *Engine) SetFetch(fetch func(key string) ([]byte, error)) { e.table.fetch = fetch }
 
 // Load takes in one record of the changelog, before the first Apply: a user's, or that of PartitionKey. A nil record
-// forgets the user. The bytes are kept and must not change.
+// forgets the user. The bytes are copied.
 func (e *Engine) Load(key string, record []byte) error {
 	if key != PartitionKey {
 		return e.table.load(key, record)
 	}
-	part, err := decodePartition(record)
+	part, err := decodePartition(slices.Clone(record))
 	if err != nil {
 		return err
 	}
-	e.part, e.saved = part, part.copy()
+	e.part, e.saved, e.unstored = part, part.copy(), true
 	e.resetCursors()
 	return nil
 }
@@ -315,7 +319,7 @@ func (e *Engine) Load(key string, record []byte) error {
 // a cursor moved; nil bytes for a record that is no more. The bytes never change afterwards. The order is that of the
 // first touch.
 func (e *Engine) Changes(yield func(key string, record []byte)) {
-	e.table.changes(e.pruneUser, yield)
+	e.table.changes(yield)
 	if !e.part.equal(&e.saved) {
 		yield(PartitionKey, e.part.encode())
 	}
@@ -325,7 +329,9 @@ func (e *Engine) Changes(yield func(key string, record []byte)) {
 // Advance.
 func (e *Engine) Commit() {
 	e.table.commit()
-	e.saved = e.part.copy()
+	if !e.part.equal(&e.saved) {
+		e.saved, e.unstored = e.part.copy(), true
+	}
 }
 
 // Rollback undoes all changes since the last Commit, the clock included.
@@ -349,7 +355,7 @@ type Stats struct {
 func (e *Engine) Stats() Stats {
 	s := e.stats
 	s.HistoryTruncated += e.table.truncated
-	s.Users, s.Timers, s.Bytes = len(e.table.slots), e.table.timers, e.table.bytes
+	s.Users, s.Timers, s.Bytes = len(e.table.slots), e.table.timers, e.table.records.Bytes()
 	return s
 }
 

@@ -122,7 +122,7 @@ func (e *Engine) instant(c *campaign.Campaign, at int64) error {
 			population = append(population, uint32(i))
 		}
 	}
-	slices.SortFunc(population, func(a, b uint32) int { return cmp.Compare(e.table.slots[a].name, e.table.slots[b].name) })
+	slices.SortFunc(population, func(a, b uint32) int { return cmp.Compare(e.table.records.Name(a), e.table.records.Name(b)) })
 	for _, i := range population {
 		u, err := e.table.peek(i)
 		if err != nil {

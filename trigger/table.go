@@ -2,98 +2,184 @@ package trigger
 
 import (
 	"fmt"
-	"strings"
+
+	"vigil/trigger/shelf"
 )
 
-// slot is where the table keeps a user.
+// keptLive is how many decoded users stay so between events. Encoding a user and decoding it again costs less than
+// walking through memory that no cache holds, so it is few: those who act again and again.
+const keptLive = 64
+
+// slot is what the table knows of a user beside the record.
 type slot struct {
-	name    string
-	record  []byte // committed; nil where there is none or it was evicted
-	live    *user  // decoded, since the last Commit; nil: untouched since
-	due     int64  // earliest D that is pending and not held
-	was     int64  // due at the last Commit, while live
-	heaped  int64  // D of the slot's entry in the heap; other entries are stale
-	flags   byte   // of the record's header, as are
-	wasFlag byte   // these at the last Commit, while live
-	evicted bool
+	due    int64  // earliest D that is pending and not held
+	heaped int64  // D of the slot's entry in the heap; other entries are stale
+	touch  uint32 // 1 + the index of its touch in the transaction; 0: untouched
+	flags  byte   // of the record's header
+	store  stored
+}
+
+// stored says what the store on disk has of a slot's record.
+type stored byte
+
+const (
+	storedFully stored = iota // what is committed
+	storedNot                 // something older, or nothing
+	storedSoon                // what is committed, once the checkpoint under way has ended
+	storedOnly                // what is committed, and here it was evicted
+)
+
+// touch is what a transaction does to one user: the undo log and the record to be.
+type touch struct {
+	slot    uint32
+	was     int64 // due and flags at the last Commit
+	wasFlag byte
+	hot     bool  // touched again since it was last asked
+	changed bool  // record is to be
+	user    *user // decoded; nil: what counts is record, or if nothing changed the committed one
+	record  []byte
 }
 
 // table holds the records of all users of a partition, the undo log of the transaction in progress, and the heap of
 // deadlines over both.
 type table struct {
+	records   shelf.Shelf
 	slots     []slot
-	index     map[string]uint32
-	touched   []uint32 // slots with a live user, in the order of the first touch
+	touches   []touch  // in the order of the first touch
+	live      []uint32 // touches with a decoded user, the one to go first in front
+	prune     func(*user)
 	fetch     func(key string) ([]byte, error)
 	w         writer
 	pool      []*user
 	peeked    user
 	heap      heap
-	timers    int // slots with a due
-	bytes     int64
+	timers    int    // slots with a due
 	hand      int    // of Evict
 	truncated uint64 // records that shed properties
+	unstored  []uint32
+	soon      []uint32
 }
 
 // id is the number of a user's slot, a new one where there is none.
 func (t *table) id(name string) uint32 {
-	if i, ok := t.index[name]; ok {
-		return i
+	i, fresh := t.records.ID(name)
+	if fresh {
+		t.slots = append(t.slots, slot{due: never, heaped: never})
 	}
-	i := uint32(len(t.slots))
-	name = strings.Clone(name)
-	t.slots = append(t.slots, slot{name: name, due: never, heaped: never})
-	t.index[name] = i
 	return i
 }
 
-// touch gives the decoded user, to be read and changed until the next Commit or Rollback.
+// touch gives the decoded user, to be read and changed until the next park, Commit or Rollback.
 func (t *table) touch(i uint32) (*user, error) {
 	s := &t.slots[i]
-	if s.live != nil {
-		return s.live, nil
+	if s.touch == 0 {
+		t.touches = append(t.touches, touch{slot: i, was: s.due, wasFlag: s.flags})
+		s.touch = uint32(len(t.touches))
+	}
+	to := &t.touches[s.touch-1]
+	if to.user != nil {
+		to.hot = true
+		return to.user, nil
 	}
 	u := &user{}
 	if n := len(t.pool); n > 0 {
 		u, t.pool = t.pool[n-1], t.pool[:n-1]
 	}
-	u.name, u.slot = s.name, i
-	if err := t.read(s, u); err != nil {
+	u.name, u.slot = t.records.Name(i), i
+	if err := t.read(i, u); err != nil {
 		return nil, err
 	}
-	s.live, s.was, s.wasFlag = u, s.due, s.flags
-	t.touched = append(t.touched, i)
+	to.user = u
+	t.live = append(t.live, s.touch-1)
 	return u, nil
 }
 
-func (t *table) read(s *slot, u *user) error {
-	record := s.record
-	if s.evicted {
-		var err error
-		if record, err = t.fetch(s.name); err != nil {
-			return fmt.Errorf("read the record of user %q: %w", s.name, err)
-		}
-		s.record, s.evicted = record, false
-		t.bytes += int64(len(record))
+// read decodes the record of slot i as it is in the transaction.
+func (t *table) read(i uint32, u *user) error {
+	record, err := t.record(i)
+	if err != nil {
+		return err
 	}
 	if record == nil {
 		u.reset()
 		return nil
 	}
 	if err := u.decode(record); err != nil {
-		return fmt.Errorf("decode the record of user %q: %w", s.name, err)
+		return fmt.Errorf("decode the record of user %q: %w", u.name, err)
 	}
 	return nil
 }
 
+func (t *table) record(i uint32) ([]byte, error) {
+	s := &t.slots[i]
+	if s.touch > 0 && t.touches[s.touch-1].changed {
+		return t.touches[s.touch-1].record, nil
+	}
+	if s.store == storedOnly {
+		record, err := t.fetch(t.records.Name(i))
+		if err != nil {
+			return nil, fmt.Errorf("read the record of user %q: %w", t.records.Name(i), err)
+		}
+		s.store = storedFully
+		if record != nil {
+			t.records.Put(i, record)
+		}
+	}
+	return t.records.Record(i), nil
+}
+
 // peek gives the user only to look at, until the next peek.
 func (t *table) peek(i uint32) (*user, error) {
-	s := &t.slots[i]
-	if s.live != nil {
-		return s.live, nil
+	if at := t.slots[i].touch; at > 0 && t.touches[at-1].user != nil {
+		return t.touches[at-1].user, nil
 	}
-	t.peeked.name, t.peeked.slot = s.name, i
-	return &t.peeked, t.read(s, &t.peeked)
+	t.peeked.name, t.peeked.slot = t.records.Name(i), i
+	return &t.peeked, t.read(i, &t.peeked)
+}
+
+// park encodes decoded users until few are left. Nobody may hold one.
+func (t *table) park() {
+	if len(t.live) <= keptLive {
+		return
+	}
+	gone := 0
+	for ; len(t.live)-gone > keptLive; gone++ {
+		at := t.live[gone]
+		if to := &t.touches[at]; to.hot {
+			to.hot = false
+			t.live = append(t.live, at)
+		} else {
+			t.encode(to)
+		}
+	}
+	t.live = t.live[:copy(t.live, t.live[gone:])]
+}
+
+// encode makes a touch's user bytes again.
+func (t *table) encode(to *touch) {
+	u := to.user
+	to.user = nil
+	if u.changed {
+		t.prune(u)
+		record, flags, due := t.w.encode(u)
+		if len(record) > maxRecordBytes {
+			u.shed()
+			t.truncated++
+			record, _, _ = t.w.encode(u)
+		}
+		t.slots[to.slot].flags = flags
+		t.setDue(to.slot, due)
+		to.record, to.changed = record, true
+	}
+	t.release(u)
+}
+
+// release puts a decoded user by for the next touch of any.
+func (t *table) release(u *user) {
+	if len(t.pool) < 4*keptLive && cap(u.seen) < 256 && len(u.profile) < 4096 {
+		u.changed = false
+		t.pool = append(t.pool, u)
+	}
 }
 
 // retime notes when u must be visited next; to be called after every change of its timers or kept events.
@@ -144,138 +230,69 @@ func (t *table) earliest() int64 {
 func (t *table) load(name string, record []byte) error {
 	i := t.id(name)
 	s := &t.slots[i]
-	t.bytes += int64(len(record)) - int64(len(s.record))
-	s.record, s.flags, s.evicted = record, 0, false
+	s.flags = 0
 	due := int64(never)
-	if record != nil {
+	if record == nil {
+		t.records.Drop(i)
+	} else {
 		r := reader{b: record}
 		s.flags, due = r.header()
 		if r.err != nil {
 			return fmt.Errorf("load the record of user %q: %w", name, r.err)
 		}
+		t.records.Put(i, record)
 	}
+	t.unstore(i)
 	t.setDue(i, due)
 	return nil
 }
 
 // changes encodes every changed user; commit makes the bytes the user's record.
-func (t *table) changes(prune func(*user), yield func(key string, record []byte)) {
-	for _, i := range t.touched {
-		u := t.slots[i].live
-		if !u.changed {
-			continue
+func (t *table) changes(yield func(key string, record []byte)) {
+	for _, at := range t.live {
+		t.encode(&t.touches[at])
+	}
+	t.live = t.live[:0]
+	for i := range t.touches {
+		if to := &t.touches[i]; to.changed {
+			yield(t.records.Name(to.slot), to.record)
 		}
-		prune(u)
-		var due int64
-		u.encoded, t.slots[i].flags, due = t.w.encode(u)
-		if len(u.encoded) > maxRecordBytes {
-			u.shed()
-			t.truncated++
-			u.encoded, _, _ = t.w.encode(u)
-		}
-		t.setDue(i, due)
-		yield(u.name, u.encoded)
 	}
 }
 
 func (t *table) commit() {
-	for _, i := range t.touched {
-		s := &t.slots[i]
-		if s.live.changed {
-			t.bytes += int64(len(s.live.encoded)) - int64(len(s.record))
-			s.record = s.live.encoded
+	for i := range t.touches {
+		to := &t.touches[i]
+		t.slots[to.slot].touch = 0
+		switch {
+		case !to.changed:
+			continue
+		case to.record == nil:
+			t.records.Drop(to.slot)
+		default:
+			t.records.Put(to.slot, to.record)
 		}
-		t.release(s)
+		t.unstore(to.slot)
 	}
-	t.touched = t.touched[:0]
+	t.forget()
 }
 
 func (t *table) rollback() {
-	for _, i := range t.touched {
-		s := &t.slots[i]
-		s.flags = s.wasFlag
-		t.setDue(i, s.was)
-		t.release(s)
+	for i := range t.touches {
+		to := &t.touches[i]
+		s := &t.slots[to.slot]
+		s.flags, s.touch = to.wasFlag, 0
+		t.setDue(to.slot, to.was)
 	}
-	t.touched = t.touched[:0]
+	t.forget()
 }
 
-// release puts a decoded user by for the next touch of any.
-func (t *table) release(s *slot) {
-	if len(t.pool) < 1<<16 && cap(s.live.seen) < 256 && len(s.live.profile) < 4096 {
-		s.live.changed, s.live.encoded = false, nil
-		t.pool = append(t.pool, s.live)
+// forget ends a transaction.
+func (t *table) forget() {
+	for _, at := range t.live {
+		t.release(t.touches[at].user)
 	}
-	s.live = nil
-}
-
-// Evict drops the bytes of committed records until at most maxBytes remain in memory: only those for which stored is
-// true, which fetch can bring back, and none that changed since the last Commit. A hand goes round the table, so that
-// every record has its turn.
-func (e *Engine) Evict(maxBytes int64, stored func(key string) bool) {
-	t := &e.table
-	for range t.slots {
-		if t.bytes <= maxBytes || t.fetch == nil {
-			return
-		}
-		t.hand = (t.hand + 1) % len(t.slots)
-		s := &t.slots[t.hand]
-		if s.live != nil || s.record == nil || !stored(s.name) {
-			continue
-		}
-		t.bytes -= int64(len(s.record))
-		s.record, s.evicted = nil, true
-	}
-}
-
-// entry is a deadline of a slot.
-type entry struct {
-	due  int64
-	slot uint32
-}
-
-// heap is a 4-ary heap of deadlines, the smallest first.
-type heap []entry
-
-func (h *heap) push(e entry) {
-	*h = append(*h, e)
-	s := *h
-	i := len(s) - 1
-	for i > 0 {
-		parent := (i - 1) / 4
-		if s[parent].due <= e.due {
-			break
-		}
-		s[i] = s[parent]
-		i = parent
-	}
-	s[i] = e
-}
-
-func (h *heap) pop() {
-	s := *h
-	last := s[len(s)-1]
-	s = s[:len(s)-1]
-	*h = s
-	if len(s) == 0 {
-		return
-	}
-	i := 0
-	for {
-		least := 4*i + 1
-		if least >= len(s) {
-			break
-		}
-		for c := least + 1; c < min(least+4, len(s)) && c < 4*i+5; c++ {
-			if s[c].due < s[least].due {
-				least = c
-			}
-		}
-		if s[least].due >= last.due {
-			break
-		}
-		s[i] = s[least]
-		i = least
-	}
-	s[i] = last
+	t.live = t.live[:0]
+	clear(t.touches)
+	t.touches = t.touches[:0]
 }

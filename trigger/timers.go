@@ -26,6 +26,7 @@ func (e *Engine) Advance(clock int64) error {
 		if err := e.settleAt(d); err != nil {
 			return err
 		}
+		e.table.park()
 	}
 	e.part.clock = max(e.part.clock, clock)
 	return nil

@@ -38,7 +38,6 @@ type user struct {
 	sections []*section
 	events   []event.Snapshot // those that came with the record; others are on their own
 	changed  bool             // since the last Commit
-	encoded  []byte           // the record to be, once Changes has run
 }
 
 type seenID struct {
