@@ -3,6 +3,7 @@ package egress
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -130,12 +131,16 @@ func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.H
 func (s *Sender) exchange(ctx context.Context, rt http.RoundTripper, req *http.Request, start time.Time) (a core.Answer, dead bool) {
 	var t trace
 	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, t.hooks())))
+	if err == nil && t.tainted {
+		err = errTainted // whatever came is no answer to this request
+		resp.Body.Close()
+	}
 	if err != nil {
 		a = failed(err)
 	}
 	a.Latency, a.Remote = time.Since(start), t.remote
 	if err != nil {
-		return a, t.reused && !t.answered.Load() && !isTimeout(err) && ctx.Err() == nil
+		return a, t.reused && (t.tainted || !t.answered.Load()) && !isTimeout(err) && ctx.Err() == nil
 	}
 	a.Status = resp.StatusCode
 	a.RetryAfter = resp.Header.Get("Retry-After")
@@ -173,16 +178,22 @@ func printable(b []byte) string {
 	return string(b)
 }
 
+var errTainted = errors.New("the connection held an answer that nobody asked for")
+
 // trace watches one exchange.
 type trace struct {
 	remote   string      // written before RoundTrip returns
 	reused   bool        // as remote
+	tainted  bool        // as remote: the connection held more than the answers asked for
 	answered atomic.Bool // set by the goroutine that reads the connection
 }
 
 func (t *trace) hooks() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GotConn:              func(got httptrace.GotConnInfo) { t.reused, t.remote = got.Reused, remoteOf(got.Conn) },
+		GotConn: func(got httptrace.GotConnInfo) {
+			t.reused, t.remote = got.Reused, remoteOf(got.Conn)
+			t.tainted = got.Reused && tainted(got.Conn)
+		},
 		GotFirstResponseByte: func() { t.answered.Store(true) },
 	}
 }
