@@ -110,6 +110,9 @@ func (p *Processor) Run(ctx context.Context) error {
 	for {
 		began := time.Now()
 		err := p.session(ctx)
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return nil // asked to stop before there was anything to finish
+		}
 		if ctx.Err() != nil || err == nil {
 			return err
 		}
