@@ -18,7 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/kafka"
 	"vigil/sink"
 	"vigil/sink/egress"
@@ -69,9 +69,9 @@ func (b *broker) preloadFires(ctx context.Context, prefix string, n int) error {
 // deliver measures the sink: from its start until all is delivered and it has stopped in good order.
 func deliver(ctx context.Context, p part) (*figures, error) {
 	registry, produced := prometheus.NewRegistry(), &writes{}
-	endpoint := config.Endpoint{
-		Name: endpointName, URL: p.Receiver, Secrets: []string{secretName}, Timeout: config.DefaultTimeout,
-		Retries: config.DefaultRetries, RetryDelays: config.DefaultRetryDelays(), AllowHTTP: true, AllowPrivate: true, MaxInFlight: inFlight,
+	endpoint := endpoints.Endpoint{
+		Name: endpointName, URL: p.Receiver, Secrets: []string{secretName}, Timeout: endpoints.DefaultTimeout,
+		Retries: endpoints.DefaultRetries, RetryDelays: endpoints.DefaultRetryDelays(), AllowHTTP: true, AllowPrivate: true, MaxInFlight: inFlight,
 	}
 	s, err := sink.New(sink.Config{
 		Client: append(options(p.Brokers), kgo.WithHooks(produced)), Topics: sink.TopicsOf(p.Prefix), Group: p.Prefix + ".sink",
@@ -79,7 +79,7 @@ func deliver(ctx context.Context, p part) (*figures, error) {
 			Version: "bench", MaxInFlight: inFlight,
 			LookupEnv: func(string) (string, bool) { return secret, true },
 		},
-		Endpoints: []config.Endpoint{endpoint},
+		Endpoints: []endpoints.Endpoint{endpoint},
 	}, sink.Deps{Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel), Registry: registry})
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func bareClient(ctx context.Context, p part) (*figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Timeout: config.DefaultTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
+	client := &http.Client{Timeout: endpoints.DefaultTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
 	f := &figures{Name: "client", Units: p.Deliver}
 	watch := started()
 	var next atomic.Int64

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vigil/campaign"
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/replay"
 	"vigil/trigger"
 )
@@ -25,11 +25,11 @@ var exampleFolders = []string{"../examples/campaigns", "../demo/campaigns"}
 func TestExampleCampaigns(t *testing.T) {
 	known := map[string]bool{}
 	for _, dir := range []string{"../examples/endpoints", "../deploy/compose/endpoints"} {
-		endpoints, problems, err := config.LoadEndpoints(dir)
-		if err != nil || len(problems) > 0 || len(endpoints) == 0 {
-			t.Errorf("%s: %d endpoints, problems %v, error %v", dir, len(endpoints), problems, err)
+		list, problems, err := endpoints.Load(dir)
+		if err != nil || len(problems) > 0 || len(list) == 0 {
+			t.Errorf("%s: %d endpoints, problems %v, error %v", dir, len(list), problems, err)
 		}
-		for _, e := range endpoints {
+		for _, e := range list {
 			known[e.Name] = true
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/kafka"
 	"vigil/sink"
 )
@@ -198,7 +198,7 @@ func TestNewRefuses(t *testing.T) {
 	for name, cfg := range map[string]sink.Config{
 		"no group": {Topics: topics},
 		"no topic": {Group: "g"},
-		"endpoint": {Group: "g", Topics: topics, Endpoints: []config.Endpoint{{Name: "a", URL: "http://a.example"}}},
+		"endpoint": {Group: "g", Topics: topics, Endpoints: []endpoints.Endpoint{{Name: "a", URL: "http://a.example"}}},
 	} {
 		if _, err := sink.New(cfg, sink.Deps{}); err == nil {
 			t.Errorf("%s: no error", name)

@@ -19,7 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/sink"
 	"vigil/sink/egress"
 	"vigil/webhook"
@@ -84,7 +84,7 @@ func newBench(t testing.TB, broker []kfake.Opt, opts ...kgo.Opt) *bench {
 	b.cfg = sink.Config{
 		Client: opts, Topics: topics, Group: "vigil.sink",
 		Policy:    egress.Policy{Version: "test", RoundTripper: b},
-		Endpoints: []config.Endpoint{{Name: "shop", URL: "https://shop.example.com/hooks", Retries: 2}},
+		Endpoints: []endpoints.Endpoint{{Name: "shop", URL: "https://shop.example.com/hooks", Retries: 2}},
 	}
 	return b
 }

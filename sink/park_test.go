@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/webhook"
 )
 
@@ -53,7 +53,7 @@ func TestRetryAfterHoldsTheEndpoint(t *testing.T) {
 func TestDelaysOfAnEndpoint(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.cfg.Endpoints[0].RetryDelays = []time.Duration{time.Second, 12 * time.Minute}
-		b.cfg.Endpoints = append(b.cfg.Endpoints, config.Endpoint{Name: "other", URL: "https://other.example.com/", Retries: 2})
+		b.cfg.Endpoints = append(b.cfg.Endpoints, endpoints.Endpoint{Name: "other", URL: "https://other.example.com/", Retries: 2})
 		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(500), nil }
 		stop := b.start()
 		b.pass(time.Second)
@@ -109,7 +109,7 @@ func TestCampaignsThatPauseAndStop(t *testing.T) {
 // TestSlowEndpointHoldsNobody: an endpoint that never answers neither slows the others nor holds offsets.
 func TestSlowEndpointHoldsNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		b.cfg.Endpoints = append(b.cfg.Endpoints, config.Endpoint{Name: "dead", URL: "https://dead.example.com/", Retries: 2})
+		b.cfg.Endpoints = append(b.cfg.Endpoints, endpoints.Endpoint{Name: "dead", URL: "https://dead.example.com/", Retries: 2})
 		b.cfg.MaxInFlight = 100
 		b.respond = func(_ int, r *http.Request) (*http.Response, error) {
 			if r.URL.Host == "dead.example.com" {

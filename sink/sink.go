@@ -20,7 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/sink/egress"
 )
 
@@ -50,7 +50,7 @@ type Config struct {
 	Instance string // static member id; empty: a dynamic member, which leaves the group when it stops
 
 	egress.Policy // MaxInFlight is the hard limit of attempts at a time; 0: 256
-	Endpoints     []config.Endpoint
+	Endpoints     []endpoints.Endpoint
 
 	// CampaignStatus tells paused, stopped or deleted for a campaign; anything else, and a nil func, means active.
 	CampaignStatus func(id string) string
@@ -117,7 +117,7 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 }
 
 // SetEndpoints replaces all endpoints: what is queued goes to the new ones. On an error nothing changes.
-func (s *Sink) SetEndpoints(list []config.Endpoint) error {
+func (s *Sink) SetEndpoints(list []endpoints.Endpoint) error {
 	set, err := egress.NewEndpoints(&s.cfg.Policy, list)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/sink"
 	"vigil/sink/egress"
 )
@@ -30,7 +30,7 @@ func BenchmarkSink(b *testing.B) {
 	left := b.N
 	cfg := sink.Config{
 		Client: bench.opts, Topics: topics, Group: "speed", Policy: egress.Policy{RoundTripper: instant{}},
-		Endpoints: []config.Endpoint{{Name: "shop", URL: "https://shop.example.com/hooks", Retries: 2}},
+		Endpoints: []endpoints.Endpoint{{Name: "shop", URL: "https://shop.example.com/hooks", Retries: 2}},
 	}
 	for i := range b.N {
 		bench.client.Produce(b.Context(), &kgo.Record{Topic: topics.Webhooks, Partition: int32(i % 2), Value: fire(fmt.Sprint("f", i)).Encode()}, nil)

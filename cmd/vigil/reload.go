@@ -16,7 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"vigil/campaign"
-	"vigil/config"
+	"vigil/config/endpoints"
 )
 
 const lookEvery = 2 * time.Second // at the folders of campaigns and endpoints
@@ -170,12 +170,12 @@ func (c *campaignSet) note(all []*campaign.Campaign) {
 }
 
 // lacking are the campaigns that name an endpoint which is none of these, in order.
-func (c *campaignSet) lacking(endpoints []config.Endpoint) []string {
+func (c *campaignSet) lacking(list []endpoints.Endpoint) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var ids []string
 	for id, name := range c.sends {
-		if !slices.ContainsFunc(endpoints, func(e config.Endpoint) bool { return e.Name == name }) {
+		if !slices.ContainsFunc(list, func(e endpoints.Endpoint) bool { return e.Name == name }) {
 			ids = append(ids, id)
 		}
 	}
@@ -204,8 +204,8 @@ func (c *campaignSet) of(id string) string {
 }
 
 // loadEndpoints reads the endpoints files; every problem is part of the error.
-func loadEndpoints(dir string) ([]config.Endpoint, error) {
-	list, problems, err := config.LoadEndpoints(dir)
+func loadEndpoints(dir string) ([]endpoints.Endpoint, error) {
+	list, problems, err := endpoints.Load(dir)
 	if err != nil {
 		return nil, exit(exitInvalid, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"vigil/campaign"
 	"vigil/config"
+	"vigil/config/endpoints"
 )
 
 func write(t *testing.T, dir, name, text string) {
@@ -56,10 +57,10 @@ func TestCampaignSet(t *testing.T) {
 	if diff := cmp.Diff([]int{2, 1}, adopted); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"a"}, set.lacking([]config.Endpoint{{Name: "other"}})); diff != "" {
+	if diff := cmp.Diff([]string{"a"}, set.lacking([]endpoints.Endpoint{{Name: "other"}})); diff != "" {
 		t.Error(diff)
 	}
-	if ids := set.lacking([]config.Endpoint{{Name: "shop"}}); ids != nil {
+	if ids := set.lacking([]endpoints.Endpoint{{Name: "shop"}}); ids != nil {
 		t.Errorf("%v lack nothing", ids)
 	}
 }

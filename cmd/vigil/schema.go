@@ -5,6 +5,7 @@ import (
 
 	"vigil/campaign"
 	"vigil/config"
+	"vigil/config/endpoints"
 )
 
 func schemaCommand() *cobra.Command {
@@ -25,7 +26,7 @@ func schemaCommand() *cobra.Command {
 	}{
 		{"campaign", "Print the JSON Schema of a campaign file", campaign.Schema},
 		{"config", "Print the JSON Schema of vigil.yaml", config.Schema},
-		{"endpoint", "Print the JSON Schema of an endpoints file", config.EndpointSchema},
+		{"endpoint", "Print the JSON Schema of an endpoints file", endpoints.Schema},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use:   kind.name,

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/sink/core"
 	"vigil/webhook"
 )
@@ -37,7 +37,7 @@ type Endpoints struct {
 }
 
 // NewEndpoints compiles endpoints and reads their secrets. All mistakes are joined; none quotes a secret.
-func NewEndpoints(p *Policy, list []config.Endpoint) (*Endpoints, error) {
+func NewEndpoints(p *Policy, list []endpoints.Endpoint) (*Endpoints, error) {
 	set := &Endpoints{named: make(map[string]*Endpoint, len(list))}
 	var errs []error
 	for _, e := range list {
@@ -53,8 +53,8 @@ func NewEndpoints(p *Policy, list []config.Endpoint) (*Endpoints, error) {
 		errs = append(errs, fmt.Errorf("default secrets: %w", err))
 	}
 	set.inline = &Endpoint{
-		signer: signer, timeout: config.DefaultTimeout, retries: config.DefaultRetries,
-		delays: config.DefaultRetryDelays(), http: p.AllowHTTP, private: p.AllowPrivate,
+		signer: signer, timeout: endpoints.DefaultTimeout, retries: endpoints.DefaultRetries,
+		delays: endpoints.DefaultRetryDelays(), http: p.AllowHTTP, private: p.AllowPrivate,
 	}
 	if !p.AllowPrivate {
 		set.inline.ports = append(slices.Clone(inlinePorts), p.AllowPorts...)
@@ -62,7 +62,7 @@ func NewEndpoints(p *Policy, list []config.Endpoint) (*Endpoints, error) {
 	return set, errors.Join(errs...)
 }
 
-func newEndpoint(p *Policy, e config.Endpoint) (*Endpoint, error) {
+func newEndpoint(p *Policy, e endpoints.Endpoint) (*Endpoint, error) {
 	root, err := url.Parse(e.URL)
 	if err != nil {
 		return nil, errors.New("url cannot be read")
@@ -72,13 +72,13 @@ func newEndpoint(p *Policy, e config.Endpoint) (*Endpoint, error) {
 		rate: e.Rate, inFlight: e.MaxInFlight, http: e.AllowHTTP || p.AllowHTTP, private: e.AllowPrivate || p.AllowPrivate,
 	}
 	if c.timeout <= 0 {
-		c.timeout = config.DefaultTimeout
+		c.timeout = endpoints.DefaultTimeout
 	}
 	if len(c.delays) == 0 {
-		c.delays = config.DefaultRetryDelays()
+		c.delays = endpoints.DefaultRetryDelays()
 	}
 	for name, value := range e.Headers {
-		if why := config.HeaderProblem(name, value); why != "" {
+		if why := endpoints.HeaderProblem(name, value); why != "" {
 			return nil, fmt.Errorf("header %q %s", name, why)
 		}
 		c.headers.Set(name, value)
@@ -108,7 +108,7 @@ func (e *Endpoint) Plan(d *webhook.Delivery, now time.Time) core.Plan {
 func newSigner(p *Policy, refs []string) (*webhook.Signer, error) {
 	secrets := make([]string, len(refs))
 	for i, ref := range refs {
-		secret, err := config.Secret(ref, p.LookupEnv)
+		secret, err := endpoints.Secret(ref, p.LookupEnv)
 		if err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/webhook"
 )
 
@@ -243,7 +243,7 @@ func TestPathsStayBelowTheEndpoint(t *testing.T) {
 
 func newTestEndpoint(t *testing.T, url string) *Endpoint {
 	t.Helper()
-	set, err := NewEndpoints(&Policy{}, []config.Endpoint{{Name: "e", URL: url}})
+	set, err := NewEndpoints(&Policy{}, []endpoints.Endpoint{{Name: "e", URL: url}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func newTestEndpoint(t *testing.T, url string) *Endpoint {
 }
 
 func TestEndpointsNameEveryMistake(t *testing.T) {
-	_, err := NewEndpoints(&Policy{DefaultSecrets: []string{"env:NONE"}}, []config.Endpoint{
+	_, err := NewEndpoints(&Policy{DefaultSecrets: []string{"env:NONE"}}, []endpoints.Endpoint{
 		{Name: "plain", URL: "http://example.com/"},
 		{Name: "inside", URL: "https://10.0.0.1/"},
 		{Name: "secret", URL: "https://example.com/", Secrets: []string{"env:NONE"}},

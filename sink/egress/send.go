@@ -17,7 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/sink/core"
 	"vigil/webhook"
 )
@@ -100,7 +100,7 @@ func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.H
 		}
 	}
 	for name, value := range d.Headers {
-		if why := config.HeaderProblem(name, value); why != "" {
+		if why := endpoints.HeaderProblem(name, value); why != "" {
 			return nil, &buildError{core.CodeHeader, "header " + strconv.QuoteToASCII(name) + " " + why}
 		}
 		h.Set(name, value)
@@ -109,7 +109,7 @@ func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.H
 		h[name] = values
 	}
 	for _, own := range [...]string{d.ContentType, d.Campaign} {
-		if why := config.HeaderProblem("x", own); why != "" {
+		if why := endpoints.HeaderProblem("x", own); why != "" {
 			return nil, &buildError{core.CodeHeader, "content_type or campaign " + why}
 		}
 	}

@@ -1,4 +1,4 @@
-package config_test
+package endpoints_test
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"vigil/config"
+	"vigil/config/endpoints"
 	"vigil/source"
 )
 
@@ -30,8 +30,8 @@ allow_private: true
 `
 
 func TestParseEndpoints(t *testing.T) {
-	got, problems := config.ParseEndpoints("shop.yaml", []byte(wholeEndpoint))
-	want := []config.Endpoint{{
+	got, problems := endpoints.Parse("shop.yaml", []byte(wholeEndpoint))
+	want := []endpoints.Endpoint{{
 		Name: "shop", URL: "https://shop.example.com/hooks", Secrets: []string{"env:SHOP_OLD", "file:/run/secrets/shop"},
 		Headers: map[string]string{"Authorization": "Bearer x"}, Timeout: 3 * time.Second, Retries: 1,
 		RetryDelays: []time.Duration{30 * time.Second, 5 * time.Minute}, Rate: 10, MaxInFlight: 8, AllowHTTP: true, AllowPrivate: true,
@@ -39,10 +39,10 @@ func TestParseEndpoints(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(problems) > 0 {
 		t.Errorf("%s%v", diff, problems)
 	}
-	got, problems = config.ParseEndpoints("list.json", []byte(`[{"name":"a","url":"https://a.example"},{"name":"b","url":"https://b.example"}]`))
-	want = []config.Endpoint{
-		{Name: "a", URL: "https://a.example", Timeout: 5 * time.Second, Retries: 2, RetryDelays: config.DefaultRetryDelays()},
-		{Name: "b", URL: "https://b.example", Timeout: 5 * time.Second, Retries: 2, RetryDelays: config.DefaultRetryDelays()},
+	got, problems = endpoints.Parse("list.json", []byte(`[{"name":"a","url":"https://a.example"},{"name":"b","url":"https://b.example"}]`))
+	want = []endpoints.Endpoint{
+		{Name: "a", URL: "https://a.example", Timeout: 5 * time.Second, Retries: 2, RetryDelays: endpoints.DefaultRetryDelays()},
+		{Name: "b", URL: "https://b.example", Timeout: 5 * time.Second, Retries: 2, RetryDelays: endpoints.DefaultRetryDelays()},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(problems) > 0 {
 		t.Errorf("%s%v", diff, problems)
@@ -55,7 +55,7 @@ func TestEndpointProblems(t *testing.T) {
 		if strings.HasPrefix(line, "url:") {
 			text = "name: shop\n" + line
 		}
-		_, problems := config.ParseEndpoints("e.yaml", []byte(text))
+		_, problems := endpoints.Parse("e.yaml", []byte(text))
 		var codes []string
 		for _, p := range problems {
 			codes = append(codes, p.Code)
@@ -106,7 +106,7 @@ func TestEndpointProblems(t *testing.T) {
 }
 
 func TestEndpointProblemsHavePlacesAndNeverSecrets(t *testing.T) {
-	_, problems := config.ParseEndpoints("e.yaml", []byte("name: Shop!\nurl: http://x\nsecrets:\n  - whsec_topsecret\ntimeuot: 5s\n"))
+	_, problems := endpoints.Parse("e.yaml", []byte("name: Shop!\nurl: http://x\nsecrets:\n  - whsec_topsecret\ntimeuot: 5s\n"))
 	var got []string
 	for _, p := range problems {
 		got = append(got, strings.Join(strings.SplitN(p.String(), ":", 5)[:3], ":")+" "+p.Code)
@@ -130,7 +130,7 @@ func TestLoadEndpoints(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	found, problems, err := config.LoadEndpoints(dir)
+	found, problems, err := endpoints.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestLoadEndpoints(t *testing.T) {
 	if len(found) < 3 || files["c.json"] != "duplicate_name" || files["d.yaml"] == "" || files["e.yaml"] == "" || len(files) != 3 {
 		t.Errorf("%d endpoints, problems %v", len(found), problems)
 	}
-	if found, problems, err := config.LoadEndpoints(filepath.Join(dir, "none")); found != nil || problems != nil || err != nil {
+	if found, problems, err := endpoints.Load(filepath.Join(dir, "none")); found != nil || problems != nil || err != nil {
 		t.Errorf("a folder that is not there: %v, %v, %v", found, problems, err)
 	}
 }
@@ -155,12 +155,12 @@ func TestSecret(t *testing.T) {
 		return map[string]string{"S": " whsec_e ", "EMPTY": ""}[name], name != "NONE"
 	}
 	for ref, want := range map[string]string{"env:S": "whsec_e", "file:" + file: "whsec_f"} {
-		if got, err := config.Secret(ref, lookup); got != want || err != nil {
+		if got, err := endpoints.Secret(ref, lookup); got != want || err != nil {
 			t.Errorf("%s: %q, %v", ref, got, err)
 		}
 	}
 	for _, ref := range []string{"env:NONE", "env:EMPTY", "file:" + file + "x", "whsec_plain", "env"} {
-		if _, err := config.Secret(ref, lookup); err == nil || strings.Contains(err.Error(), "whsec_plain") {
+		if _, err := endpoints.Secret(ref, lookup); err == nil || strings.Contains(err.Error(), "whsec_plain") {
 			t.Errorf("%s: %v", ref, err)
 		}
 	}
@@ -168,7 +168,7 @@ func TestSecret(t *testing.T) {
 
 // TestEndpointSchema: the schema takes what the parser takes and knows the same fields.
 func TestEndpointSchema(t *testing.T) {
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(config.EndpointSchema())))
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(endpoints.Schema())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func FuzzParseEndpoints(f *testing.F) {
 	f.Add([]byte("- name: a\n- [b]\n- null\n"))
 	f.Add([]byte(`{"name":"a","url":"https://a","rate":"1e400/s"}`))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		found, problems := config.ParseEndpoints("e.yaml", src)
+		found, problems := endpoints.Parse("e.yaml", src)
 		if source.Failed(problems) {
 			return
 		}

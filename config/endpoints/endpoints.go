@@ -1,4 +1,6 @@
-package config
+// Package endpoints reads the endpoints files of the sink (semantics 4): where webhooks go by name, how they are signed,
+// how hard to try. It never sends, and it reads a secret only when asked for that one.
+package endpoints
 
 import (
 	_ "embed"
@@ -45,16 +47,16 @@ const (
 // DefaultRetryDelays are 10 s and 90 s: together they always leave the minute of the first attempt.
 func DefaultRetryDelays() []time.Duration { return []time.Duration{10 * time.Second, 90 * time.Second} }
 
-//go:embed endpoint.schema.json
-var endpointSchema []byte
+//go:embed schema.json
+var schema []byte
 
-// EndpointSchema is the JSON Schema of an endpoints file.
-func EndpointSchema() []byte { return slices.Clone(endpointSchema) }
+// Schema is the JSON Schema of an endpoints file.
+func Schema() []byte { return slices.Clone(schema) }
 
-// LoadEndpoints reads every .yaml, .yml and .json file directly in dir, in the order of their names. Each holds one
+// Load reads every .yaml, .yml and .json file directly in dir, in the order of their names. Each holds one
 // endpoint or a list of them. Problems are all mistakes of all files; the error is one of reading. A folder that does
 // not exist holds no endpoints.
-func LoadEndpoints(dir string) ([]Endpoint, []source.Problem, error) {
+func Load(dir string) ([]Endpoint, []source.Problem, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -62,7 +64,7 @@ func LoadEndpoints(dir string) ([]Endpoint, []source.Problem, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read endpoints: %w", err)
 	}
-	r := endpointReader{seen: map[string]string{}}
+	r := fileReader{seen: map[string]string{}}
 	for _, entry := range entries {
 		file := filepath.Join(dir, entry.Name())
 		if entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file)) {
@@ -77,22 +79,22 @@ func LoadEndpoints(dir string) ([]Endpoint, []source.Problem, error) {
 	return r.found, r.problems, nil
 }
 
-// ParseEndpoints reads one endpoints file: one endpoint or a list of them. File is only the name for problems.
-func ParseEndpoints(file string, src []byte) ([]Endpoint, []source.Problem) {
-	r := endpointReader{seen: map[string]string{}}
+// Parse reads one endpoints file: one endpoint or a list of them. File is only the name for problems.
+func Parse(file string, src []byte) ([]Endpoint, []source.Problem) {
+	r := fileReader{seen: map[string]string{}}
 	r.file(file, src)
 	return r.found, r.problems
 }
 
-// endpointReader collects the endpoints of several files.
-type endpointReader struct {
+// fileReader collects the endpoints of several files.
+type fileReader struct {
 	*source.Reader
 	found    []Endpoint
 	problems []source.Problem
 	seen     map[string]string // name to the place that has it
 }
 
-func (r *endpointReader) file(file string, src []byte) {
+func (r *fileReader) file(file string, src []byte) {
 	root, reader := source.Parse(file, src)
 	r.Reader = reader
 	nodes := []*source.Node{root}
@@ -113,7 +115,7 @@ func (r *endpointReader) file(file string, src []byte) {
 	r.problems = append(r.problems, reader.Problems()...)
 }
 
-func (r *endpointReader) endpoint(n *source.Node) Endpoint {
+func (r *fileReader) endpoint(n *source.Node) Endpoint {
 	e := Endpoint{Timeout: DefaultTimeout, Retries: DefaultRetries, RetryDelays: DefaultRetryDelays()}
 	if !r.Object(n, "an endpoint", "name", "url", "secrets", "headers", "timeout", "retries", "retry_delays", "rate",
 		"max_in_flight", "allow_http", "allow_private") {
@@ -143,7 +145,7 @@ func (r *endpointReader) endpoint(n *source.Node) Endpoint {
 	return e
 }
 
-func (r *endpointReader) endpointName(n *source.Node) string {
+func (r *fileReader) endpointName(n *source.Node) string {
 	name := r.Text(n, "name")
 	if len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 		r.Fail(n, "invalid_name", "name must be 1 to 64 of a-z 0-9 - _ ., got %q", name)
@@ -152,7 +154,7 @@ func (r *endpointReader) endpointName(n *source.Node) string {
 	return name
 }
 
-func (r *endpointReader) endpointURL(n *source.Node, allowHTTP bool) string {
+func (r *fileReader) endpointURL(n *source.Node, allowHTTP bool) string {
 	text := r.Text(n, "url")
 	if text == "" {
 		return ""
@@ -175,7 +177,7 @@ func (r *endpointReader) endpointURL(n *source.Node, allowHTTP bool) string {
 	return text
 }
 
-func (r *endpointReader) secrets(n *source.Node) []string {
+func (r *fileReader) secrets(n *source.Node) []string {
 	if n == nil || !r.Is(n, source.List, "secrets") {
 		return nil
 	}
@@ -192,7 +194,7 @@ func (r *endpointReader) secrets(n *source.Node) []string {
 	return refs
 }
 
-func (r *endpointReader) headers(n *source.Node) map[string]string {
+func (r *fileReader) headers(n *source.Node) map[string]string {
 	if n == nil || !r.Is(n, source.Object, "headers") {
 		return nil
 	}
@@ -213,7 +215,7 @@ func (r *endpointReader) headers(n *source.Node) map[string]string {
 	return headers
 }
 
-func (r *endpointReader) retryDelays(n *source.Node, otherwise []time.Duration) []time.Duration {
+func (r *fileReader) retryDelays(n *source.Node, otherwise []time.Duration) []time.Duration {
 	if !r.Is(n, source.List, "retry_delays") {
 		return otherwise
 	}
@@ -228,7 +230,7 @@ func (r *endpointReader) retryDelays(n *source.Node, otherwise []time.Duration) 
 	return delays
 }
 
-func (r *endpointReader) duration(n *source.Node, what string, least, most time.Duration) time.Duration {
+func (r *fileReader) duration(n *source.Node, what string, least, most time.Duration) time.Duration {
 	if !r.Is(n, source.String, what) {
 		return least
 	}
@@ -245,7 +247,7 @@ func (r *endpointReader) duration(n *source.Node, what string, least, most time.
 }
 
 // rate reads attempts per second: a number, or a number with /s, /m or /h.
-func (r *endpointReader) rate(n *source.Node) float64 {
+func (r *fileReader) rate(n *source.Node) float64 {
 	text, unit, per := n.Text, "s", map[string]float64{"s": 1, "m": 60, "h": 3600}
 	if n.Kind == source.String {
 		text, unit, _ = strings.Cut(n.Text, "/")
