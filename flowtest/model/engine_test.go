@@ -62,48 +62,56 @@ var ways = []struct {
 
 func compare(t *testing.T, h *History) {
 	t.Helper()
-	for _, way := range ways {
-		if difference(t, h, way.apply) == "" {
-			continue
-		}
-		smaller := Shrink(h, func(h *History) bool { return difference(nil, h, way.apply) != "" })
-		t.Errorf("seed %d, %s, shrunk\n%s-model +engine\n%s", h.Seed, way.name, show(smaller), difference(t, smaller, way.apply))
-		if dir := os.Getenv("VIGIL_DUMP"); dir != "" {
-			if err := Dump(smaller, filepath.Join(dir, fmt.Sprintf("seed_%d_%s", h.Seed, way.name))); err != nil {
-				t.Error(err)
-			}
-		}
+	if _, diff := difference(t, h); diff == "" {
 		return
+	}
+	smaller := Shrink(h, func(h *History) bool {
+		_, diff := difference(nil, h)
+		return diff != ""
+	})
+	way, diff := difference(t, smaller)
+	t.Errorf("seed %d, %s, shrunk\n%s-model +engine\n%s", h.Seed, way, show(smaller), diff)
+	if dir := os.Getenv("VIGIL_DUMP"); dir != "" {
+		if err := Dump(smaller, filepath.Join(dir, fmt.Sprintf("seed_%d_%s", h.Seed, way))); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-// difference is what the engine says otherwise than the model; a history that cannot be read has none, unless t
-// wants to know.
-func difference(t *testing.T, h *History, apply func(*host)) string {
+// difference is what the engine says otherwise than the model, and in which way of running it. A history that cannot
+// be read has none, unless t wants to know.
+func difference(t *testing.T, h *History) (way, diff string) {
 	c, err := h.Compile()
+	var events []*Event
+	if err == nil {
+		events, err = ReadLines(c.File)
+	}
 	if err != nil {
 		if t != nil {
 			t.Fatal(err)
 		}
-		return ""
+		return "", ""
 	}
-	events, err := ReadLines(c.File)
-	if err != nil {
-		if t != nil {
-			t.Fatal(err)
+	want := Text(Run(c.Campaigns, c.Options, events, c.Until))
+	for _, way := range ways {
+		o := &host{
+			catalog: campaign.NewCatalog(c.Campaigns), until: c.Until, lines: strings.Split(c.File, "\n"),
+			opt:    trigger.Options{AllowedLateness: h.Lateness, MaxEventAge: h.Age, MaxFireDelay: h.MaxDelay},
+			chance: rand.New(rand.NewPCG(h.Seed, 11)), stored: map[string][]byte{},
 		}
+		err := o.run(way.apply)
+		if got := Text(o.said); err != nil || got != want {
+			return way.name, fmt.Sprint(cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")), errText(err))
+		}
+	}
+	return "", ""
+}
+
+func errText(err error) string {
+	if err == nil {
 		return ""
 	}
-	o := &host{
-		catalog: campaign.NewCatalog(c.Campaigns), until: c.Until, lines: strings.Split(c.File, "\n"),
-		opt:    trigger.Options{AllowedLateness: h.Lateness, MaxEventAge: h.Age, MaxFireDelay: h.MaxDelay},
-		chance: rand.New(rand.NewPCG(h.Seed, 11)), stored: map[string][]byte{},
-	}
-	if err := o.run(apply); err != nil {
-		return err.Error()
-	}
-	want := Run(c.Campaigns, c.Options, events, c.Until)
-	return cmp.Diff(strings.Split(Text(want), "\n"), strings.Split(Text(o.said), "\n"))
+	return err.Error()
 }
 
 func show(h *History) string {

@@ -20,22 +20,25 @@ type line struct {
 func (g *gen) lines() {
 	received := g.chance(88)
 	count := 3 + g.IntN(28)
-	flood := g.chance(3)
-	if flood {
-		count = 180
+	if g.flood {
+		count = 150
 	}
 	var made []line
 	for n := range count {
 		if n == 0 && g.chance(50) {
 			g.h.Lines = append(g.h.Lines, fmt.Sprintf(`{"user":"u1","type":"$profile","id":"p","time":%q,"properties":{"set":{"plan":"gold","n":1}}}`, stamp(g.rt)))
 		}
-		g.move(flood)
+		g.move(received)
 		l := line{User: pick(g, "u1", "u1", "u1", "u1", "u1", "u1", "u2", "u3"), ID: fmt.Sprint("e", g.IntN(3), n)}
 		l.Type = pick(g, "A", "A", "A", "A", "B", "B", "B", "C", "C", "N", "$profile")
+		if g.plain {
+			l.User = pick(g, "u1", "u1", "u1", "u1", "u1", "u2")
+			l.Type = pick(g, "A", "A", "A", "A", "A", "B", "B", "C", "$profile")
+		}
 		if g.chance(2) {
 			l.Type = "$erase"
 		}
-		if flood && g.chance(80) {
+		if g.flood && g.chance(98) {
 			l.User, l.Type = "u1", "A"
 		}
 		ts := g.ts()
@@ -82,8 +85,8 @@ func (g *gen) odd(l line, made []line, n int) line {
 }
 
 // move moves the record time: a little, or to about an instant at which something may be decided.
-func (g *gen) move(flood bool) {
-	if flood && g.chance(97) {
+func (g *gen) move(received bool) {
+	if g.flood && g.chance(97) {
 		g.rt += int64(g.IntN(50))
 		return
 	}
@@ -95,7 +98,7 @@ func (g *gen) move(flood bool) {
 		g.rt += pick[int64](g, 20_000, minute, 5*minute, 10*minute)
 	case n < 94:
 		g.rt = max(g.rt, g.near(g.rt, g.rt+3*hour))
-	case n < 98:
+	case n < 98 || !received: // no days, for what rt going back by a day means for seen ids is open
 		g.rt += pick[int64](g, 30*minute, 2*hour, g.h.Age, g.h.Age+1)
 	default:
 		g.rt += pick[int64](g, day, day+1, day-1, 3*day)

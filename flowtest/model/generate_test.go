@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"vigil/campaign"
@@ -40,9 +41,7 @@ func (h *History) Compile() (Compiled, error) {
 		c.Campaigns = append(c.Campaigns, parsed)
 		c.Options.addCron(fields, parsed)
 	}
-	for _, line := range h.Lines {
-		c.File += line + "\n"
-	}
+	c.File = strings.Join(h.Lines, "\n") + "\n"
 	c.Until.Drain = h.Until == "drain"
 	if h.Until != "" && !c.Until.Drain {
 		t, err := time.Parse(time.RFC3339Nano, h.Until)
@@ -88,6 +87,8 @@ type gen struct {
 	spans    []int64 // durations of the campaigns
 	marks    []int64 // instants at which something may be decided
 	rt       int64
+	flood    bool  // many events at nearly one time
+	plain    bool  // nothing that is not about the campaigns
 	lastDate int64 // the last date property
 }
 
@@ -96,16 +97,13 @@ type object = map[string]any
 // Generate makes the history of a seed.
 func Generate(seed uint64) *History {
 	g := &gen{Rand: rand.New(rand.NewPCG(seed, 7)), h: &History{Seed: seed}}
-	base := pick(g, "2025-06-02T10:00:00Z", "2025-06-02T10:00:00Z", "2025-06-02T10:00:00Z", "2025-03-30T00:30:00Z", "2025-10-26T00:10:00Z")
-	t, _ := time.Parse(time.RFC3339, base)
+	begin := pick(g, "2025-06-02T10:00:00Z", "2025-06-02T10:00:00Z", "2025-06-02T10:00:00Z", "2025-03-30T00:30:00Z", "2025-10-26T00:10:00Z")
+	t, _ := time.Parse(time.RFC3339, begin)
 	g.rt = t.UnixMilli()
 	g.h.Lateness = pick[int64](g, 2000, 2000, 0, 30_000)
 	g.h.Age = pick[int64](g, 2*hour, 10*minute, 5*minute, minute)
 	g.h.MaxDelay = pick[int64](g, day, day, 10*minute, minute)
-	names := []string{"a", "b", "c", "d", "e", "f"}
-	for _, id := range names[:1+g.IntN(len(names))] {
-		g.h.Campaigns = append(g.h.Campaigns, g.campaign(id))
-	}
+	g.campaigns()
 	g.lines()
 	switch {
 	case g.chance(55):
@@ -131,6 +129,31 @@ func (g *gen) span(of ...string) string {
 	}
 	g.spans = append(g.spans, d.Milliseconds())
 	return text
+}
+
+// campaigns makes up to six of all kinds; or one or two plain ones, about which everything then turns; or, for a flood
+// of events, one that has many timers and one that has not.
+func (g *gen) campaigns() {
+	names := []string{"a", "b", "c", "d", "e", "f"}
+	plain := func(id string, trigger object) object {
+		return object{"id": id, "webhook": object{"url": "https://example.com/hook"}, "trigger": trigger}
+	}
+	switch {
+	case g.chance(2):
+		g.flood = true
+		each := g.absence()
+		each["did"], each["within"], each["on_repeat"] = "A", "30m", "each"
+		g.h.Campaigns = []map[string]any{plain("a", each), plain("b", g.trigger())}
+	case g.chance(40):
+		g.plain = true
+		for _, id := range names[:1+g.IntN(2)] {
+			g.h.Campaigns = append(g.h.Campaigns, plain(id, g.trigger()))
+		}
+	default:
+		for _, id := range names[:1+g.IntN(len(names))] {
+			g.h.Campaigns = append(g.h.Campaigns, g.campaign(id))
+		}
+	}
 }
 
 func (g *gen) campaign(id string) object {

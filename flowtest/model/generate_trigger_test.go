@@ -13,8 +13,8 @@ func (g *gen) trigger() object {
 }
 
 // step is a name, or a step with a filter; count 0 is none.
-func (g *gen) step(count int, types ...string) any {
-	name := pick(g, types...)
+func (g *gen) step(count int, names ...string) any {
+	name := pick(g, names...)
 	if count == 0 && g.chance(65) {
 		return name
 	}

@@ -214,6 +214,10 @@ func (r *run) settle(t *timer) {
 	r.drop(t)
 	if !t.deferred {
 		r.addCycle(t.firing, t.d)
+		if r.decidedBefore(t.firing) { // a lapsed timer of the same slot was first
+			r.skip("duplicate_fire", t.firing, t.d)
+			return
+		}
 	}
 	r.gates(t.firing, t.d, t.deferred)
 }

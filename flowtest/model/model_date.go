@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,24 +39,27 @@ func (r *run) date(c *campaign.Campaign, e *Event, key string) {
 	}
 }
 
-// armDate makes the timer of one offset.
+// armDate makes the timer of one offset. What is past and would not fire anyway is past_due, decided before or not, and
+// is not thereby decided: it is no firing that a later date could repeat.
 func (r *run) armDate(f firing, d int64) {
-	p := r.person(f.user)
-	for _, s := range p.decided {
-		if s.fireID == f.fireID && r.clock <= s.clock+7*day {
-			r.skip("duplicate_fire", f, d)
-			return
-		}
-	}
+	past := r.clock > d+r.opt.AllowedLateness
 	switch {
-	case r.clock <= d+r.opt.AllowedLateness:
-		r.timers = append(r.timers, &timer{firing: f, d: d})
-	case f.c.Trigger.Date.FirePast:
+	case past && !f.c.Trigger.Date.FirePast:
+		r.skip("past_due", f, d)
+	case r.decidedBefore(f):
+		r.skip("duplicate_fire", f, d)
+	case past:
 		r.gates(f, d, false)
 	default:
-		p.decided = append(p.decided, slotDecided{f.fireID, r.clock})
-		r.skip("past_due", f, d)
+		r.timers = append(r.timers, &timer{firing: f, d: d})
 	}
+}
+
+// decidedBefore tells whether the slot of 3.5 is remembered as decided.
+func (r *run) decidedBefore(f firing) bool {
+	return slices.ContainsFunc(r.person(f.user).decided, func(s slotDecided) bool {
+		return s.fireID == f.fireID && r.clock <= s.clock+7*day
+	})
 }
 
 // olderDate tells whether the thread remembers a newer date event.

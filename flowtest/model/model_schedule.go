@@ -14,7 +14,7 @@ import (
 func (r *run) firstInstants(rt int64) {
 	for _, c := range r.campaigns {
 		if c.Trigger.Shape == campaign.Schedule {
-			r.next[c.ID] = r.instantAfter(c, rt-1)
+			r.next[c.ID] = r.instantAfter(c, rt-1-r.opt.AllowedLateness)
 		}
 	}
 }
@@ -61,13 +61,21 @@ func (r *run) evaluate(c *campaign.Campaign, t int64) {
 
 // threadsAt groups the events of (t - L, t] that the campaign looks at by their keys.
 func (r *run) threadsAt(c *campaign.Campaign, user string, t int64) map[string][]*Event {
-	threads := map[string][]*Event{}
+	kept := map[string][]*Event{}
 	for _, e := range r.people[user].history {
-		if e.TS <= t-c.Trigger.Lookback || e.TS > t || e.TS < c.Starts {
+		if e.TS <= t-c.Trigger.Lookback || e.TS < c.Starts {
 			continue
 		}
 		if key, ok := keyOf(c, e); ok && (anyMatches(c.Trigger.Did, e) || anyMatches(c.Trigger.DidNot, e)) {
-			threads[key] = append(threads[key], e)
+			kept[key] = append(kept[key], e)
+		}
+	}
+	threads := map[string][]*Event{}
+	for key, events := range kept {
+		for _, e := range newestOf(events) {
+			if e.TS <= t {
+				threads[key] = append(threads[key], e)
+			}
 		}
 	}
 	return threads

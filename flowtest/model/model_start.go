@@ -67,19 +67,22 @@ func (r *run) arm(f firing, d int64) {
 	r.gates(f, d, false)
 }
 
-// known tells whether the thread remembers a did_not event, other than e, with from <= ts <= to; each Y is remembered
-// while clock <= ts + memory.
-func (r *run) known(c *campaign.Campaign, e *Event, key string, from, to, memory int64) bool {
+// span is from <= ts <= to, and how long what lies in it is remembered.
+type span struct{ from, to, memory int64 }
+
+// known tells whether the thread remembers a did_not event, other than e, in the span; each Y is remembered while
+// clock <= ts + memory.
+func (r *run) known(c *campaign.Campaign, e *Event, key string, in span) bool {
 	var ys []*Event
 	for _, y := range r.person(e.User).history {
-		if y == e || !anyMatches(c.Trigger.DidNot, y) || r.clock > y.TS+memory {
+		if y == e || !anyMatches(c.Trigger.DidNot, y) || r.clock > y.TS+in.memory {
 			continue
 		}
 		if k, ok := keyOf(c, y); ok && k == key {
 			ys = append(ys, y)
 		}
 	}
-	return slices.ContainsFunc(newestOf(ys), func(y *Event) bool { return from <= y.TS && y.TS <= to })
+	return slices.ContainsFunc(newestOf(ys), func(y *Event) bool { return in.from <= y.TS && y.TS <= in.to })
 }
 
 // newestOf keeps the 1,000 newest by ts (semantics 2.11).
@@ -130,7 +133,7 @@ func (r *run) absence(c *campaign.Campaign, e *Event, key string) {
 	if reason == "" && r.superseded(c, e, key) {
 		reason = "superseded"
 	}
-	if reason == "" && r.known(c, e, key, e.TS, d, r.opt.MaxEventAge) {
+	if reason == "" && r.known(c, e, key, span{e.TS, d, r.opt.MaxEventAge}) {
 		reason = "already_done"
 	}
 	pending := r.pending(c, e.User, only(key))
@@ -175,7 +178,7 @@ func (r *run) onAction(c *campaign.Campaign, e *Event, key string) {
 	f := newFiring(c, e, key, "")
 	reason := r.refusal(c, e)
 	l := c.Trigger.Lookback
-	if reason == "" && r.known(c, e, key, e.TS-l, e.TS, l+r.opt.MaxEventAge) {
+	if reason == "" && r.known(c, e, key, span{e.TS-l, e.TS, l+r.opt.MaxEventAge}) {
 		reason = "already_done"
 	}
 	if reason != "" {
@@ -196,7 +199,7 @@ func (r *run) session(c *campaign.Campaign, e *Event, key string) {
 		switch {
 		case armed || last != nil && e.TS <= last.end:
 			reason = "superseded"
-		case r.known(c, e, key, e.TS, d, r.opt.MaxEventAge):
+		case r.known(c, e, key, span{e.TS, d, r.opt.MaxEventAge}):
 			reason = "already_done"
 		}
 	}

@@ -15,14 +15,8 @@ func Shrink(h *History, differs func(*History) bool) *History {
 	for again := true; again; {
 		again = false
 		for size := max(1, len(h.Lines)/2); size > 0; size /= 2 {
-			for from := 0; from+size <= len(h.Lines); {
-				smaller := *h
-				smaller.Lines = slices.Delete(slices.Clone(h.Lines), from, from+size)
-				if differs(&smaller) {
-					h, again = &smaller, true
-					continue
-				}
-				from += size
+			if smaller := h.without(size, differs); smaller != h {
+				h, again = smaller, true
 			}
 		}
 		for i := 0; i < len(h.Campaigns); i++ {
@@ -33,6 +27,23 @@ func Shrink(h *History, differs func(*History) bool) *History {
 	}
 	return h
 }
+
+// without drops runs of size lines as long as the difference remains.
+func (h *History) without(size int, differs func(*History) bool) *History {
+	for from := 0; from+size <= len(h.Lines); {
+		smaller := *h
+		smaller.Lines = slices.Delete(slices.Clone(h.Lines), from, from+size)
+		if differs(&smaller) {
+			h = &smaller
+			continue
+		}
+		from += size
+	}
+	return h
+}
+
+// required are fields of triggers that hardly any can do without.
+var required = []string{"type", "did", "did_not", "on", "property", "evaluate", "within"}
 
 // shrinkCampaign drops a campaign, or one of its fields.
 func shrinkCampaign(h *History, i int, differs func(*History) bool) (*History, bool) {
@@ -52,6 +63,9 @@ func shrinkCampaign(h *History, i int, differs func(*History) bool) (*History, b
 	}
 	trigger := h.Campaigns[i]["trigger"].(object)
 	for _, name := range slices.Sorted(maps.Keys(trigger)) {
+		if slices.Contains(required, name) {
+			continue
+		}
 		fields := maps.Clone(h.Campaigns[i])
 		less := maps.Clone(trigger)
 		delete(less, name)
