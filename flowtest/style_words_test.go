@@ -26,6 +26,7 @@ var allowedNames = map[string]string{
 	"body.data":       "`data` of a campaign, a word of the rule book (semantics 4)",
 	"body.readData":   "`data` of a campaign, a word of the rule book (semantics 4)",
 	"body.appendData": "`data` of a campaign, a word of the rule book (semantics 4)",
+	"source.Message":  "what a problem says: the word of SARIF and of GitHub's annotations",
 	"Helper":          "a method of testing.TB",
 	"GetMessage":      "a method of the errors of goccy/go-yaml",
 }

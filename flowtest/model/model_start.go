@@ -178,7 +178,7 @@ func (r *run) onAction(c *campaign.Campaign, e *Event, key string) {
 	f := newFiring(c, e, key, "")
 	reason := r.refusal(c, e)
 	l := c.Trigger.Lookback
-	if reason == "" && r.known(c, e, key, span{e.TS-l, e.TS, l+r.opt.MaxEventAge}) {
+	if reason == "" && r.known(c, e, key, span{e.TS - l, e.TS, l + r.opt.MaxEventAge}) {
 		reason = "already_done"
 	}
 	if reason != "" {
