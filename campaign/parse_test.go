@@ -114,7 +114,8 @@ func TestShapes(t *testing.T) {
 			Shape: campaign.Date, Did: one, DidNot: not, Date: &campaign.DateRule{
 				Property: "p", Offsets: []campaign.Offset{{Text: "-1d", Days: -1}, {Text: "1d12h", Days: 1, Millis: 12 * hour}},
 				At: 9*hour + 30*minute, Zone: time.UTC, ZonePath: "tz", FirePast: true,
-			}},
+			},
+		},
 	} {
 		got := parse(t, of(trigger)).Trigger
 		if (got.Cron != nil) != (got.Shape == campaign.Schedule) {

@@ -22,11 +22,21 @@ type Shopper struct {
 
 // shoppers are all there are; who comes when is for the seed to say.
 var shoppers = []Shopper{
-	{"Ada", "her", "FR"}, {"Bob", "his", "US"}, {"Chloé", "her", "CA"},
-	{"Dev", "his", "IN"}, {"Emeka", "his", "NG"}, {"Fatima", "her", "MA"},
-	{"Goran", "his", "HR"}, {"Hana", "her", "JP"}, {"Ines", "her", "PT"},
-	{"Jonas", "his", "DE"}, {"Kim", "their", "CA"}, {"Lena", "her", "AT"},
-	{"Mateo", "his", "CL"}, {"Noor", "her", "NL"}, {"Omar", "his", "CA"},
+	{"Ada", "her", "FR"},
+	{"Bob", "his", "US"},
+	{"Chloé", "her", "CA"},
+	{"Dev", "his", "IN"},
+	{"Emeka", "his", "NG"},
+	{"Fatima", "her", "MA"},
+	{"Goran", "his", "HR"},
+	{"Hana", "her", "JP"},
+	{"Ines", "her", "PT"},
+	{"Jonas", "his", "DE"},
+	{"Kim", "their", "CA"},
+	{"Lena", "her", "AT"},
+	{"Mateo", "his", "CL"},
+	{"Noor", "her", "NL"},
+	{"Omar", "his", "CA"},
 	{"Pia", "her", "SE"},
 }
 

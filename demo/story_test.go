@@ -26,14 +26,21 @@ func TestWhy(t *testing.T) {
 		events         []demo.Act
 		want           string
 	}{
-		{"abandoned-cart", "Ada", act(0, map[string]any{"value": 149.0, "currency": "EUR"}), nil,
-			"Ada put 149 EUR into her cart at 10:02:11 and did not check out within 5 s"},
+		{
+			"abandoned-cart", "Ada", act(0, map[string]any{"value": 149.0, "currency": "EUR"}), nil,
+			"Ada put 149 EUR into her cart at 10:02:11 and did not check out within 5 s",
+		},
 		{"canada-launch", "Kim", act(0, nil), nil, "Kim opened the app at 10:02:11 and lives in Canada"},
 		{"canada-launch", "Omar", act(0, nil), nil, "Omar opened the app at 10:02:11 and lives in Canada"},
-		{"notification-worked", "Hana", act(0, nil), []demo.Act{act(0, nil), act(1500*time.Millisecond, nil)},
-			"Hana looked at a notification and 1.5 s later at the product"},
-		{"pickup-soon", "Jonas", act(0, map[string]any{"pickup_at": at.Add(6 * time.Second).Format(time.RFC3339)}), nil,
-			"Jonas picks up his order at 10:02:17, in 3 s, and has not called it off"},
+		{
+			"notification-worked", "Hana", act(0, nil),
+			[]demo.Act{act(0, nil), act(1500*time.Millisecond, nil)},
+			"Hana looked at a notification and 1.5 s later at the product",
+		},
+		{
+			"pickup-soon", "Jonas", act(0, map[string]any{"pickup_at": at.Add(6 * time.Second).Format(time.RFC3339)}), nil,
+			"Jonas picks up his order at 10:02:17, in 3 s, and has not called it off",
+		},
 		{"mine", "u1", demo.Act{Time: at, Type: "added"}, nil, "u1: added at 10:02:11 c9"},
 	} {
 		w := demo.Webhook{Body: demo.Body{Campaign: row.campaign, User: row.user, Key: "c9"}}

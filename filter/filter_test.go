@@ -58,7 +58,8 @@ func plainValue(d *json.Decoder) (any, error) {
 func compile(t interface {
 	Helper()
 	Fatal(...any)
-}, doc string) *filter.Filter {
+}, doc string,
+) *filter.Filter {
 	t.Helper()
 	n, err := plain(doc)
 	if err != nil {
@@ -74,7 +75,8 @@ func compile(t interface {
 func object(t interface {
 	Helper()
 	Fatal(...any)
-}, doc string) event.Value {
+}, doc string,
+) event.Value {
 	t.Helper()
 	v, err := event.ParseValue([]byte(doc))
 	if err != nil {

@@ -115,7 +115,9 @@ func (c *crowd) profile(i int, at time.Time) {
 func (c *crowd) spoil(n int) {
 	values := [][]byte{
 		[]byte("not json"), []byte(`{"id":"x"}`), []byte(`{"type":"view","time":"yesterday"}`), nil,
-		{0, 0, 0, 0, 7, 2, 2}, []byte(`{"type":"purchase","properties":7}`), []byte(`[{"type":"purchase"}]`), {0xff, 0xfe},
+		{0, 0, 0, 0, 7, 2, 2},
+		[]byte(`{"type":"purchase","properties":7}`), []byte(`[{"type":"purchase"}]`),
+		{0xff, 0xfe},
 	}
 	rt := c.end.Add(-4*time.Hour + c.upTo(150*time.Minute))
 	c.all = append(c.all, &written{user: userName(n), rt: rt.UnixMilli(), bad: true, value: values[n%len(values)]})

@@ -14,7 +14,7 @@ import (
 
 const (
 	maxLineBytes = 4 << 20 // of one event in a simulation file
-	checkEvery   = 1024     // lines between two looks at the context
+	checkEvery   = 1024    // lines between two looks at the context
 )
 
 // Simulation says how Simulate judges a file (semantics 5).

@@ -200,12 +200,16 @@ func TestNothingThatIsNoDeliveryStopsAPartition(t *testing.T) {
 		stop()
 		codes := b.deadCodes()
 		slices.Sort(codes)
-		want(t, "dead letters", codes, []string{"bad_header", "bad_url", "blocked", "blocked", "expired", "poison", "poison",
-			"poison", "poison", "poison", "render_failed", "unknown_endpoint"})
+		want(t, "dead letters", codes, []string{
+			"bad_header", "bad_url", "blocked", "blocked", "expired", "poison", "poison",
+			"poison", "poison", "poison", "render_failed", "unknown_endpoint",
+		})
 		got := b.attempts()
 		slices.Sort(got)
-		want(t, "attempts", got, []string{"0 dead bad_header", "0 dead bad_url", "0 dead blocked", "0 dead blocked",
-			"0 dead body.total", "0 dead no endpoint has this name", "0 expired expires_at has passed", "1 delivered"})
+		want(t, "attempts", got, []string{
+			"0 dead bad_header", "0 dead bad_url", "0 dead blocked", "0 dead blocked",
+			"0 dead body.total", "0 dead no endpoint has this name", "0 expired expires_at has passed", "1 delivered",
+		})
 		if n := b.unfinished(topics.Webhooks); n != 0 {
 			t.Errorf("%d offsets not committed", n)
 		}

@@ -101,8 +101,10 @@ func TestCampaignsThatPauseAndStop(t *testing.T) {
 		stop()
 		got := b.attempts()
 		slices.Sort(got)
-		want(t, "attempts", got, []string{"0 cancelled the campaign is stopped or gone", "0 cancelled the campaign is stopped or gone",
-			"0 expired expires_at has passed", "0 parked paused", "0 parked paused", "1 delivered", "1 delivered"})
+		want(t, "attempts", got, []string{
+			"0 cancelled the campaign is stopped or gone", "0 cancelled the campaign is stopped or gone",
+			"0 expired expires_at has passed", "0 parked paused", "0 parked paused", "1 delivered", "1 delivered",
+		})
 	})
 }
 

@@ -222,7 +222,9 @@ type RecordHeader struct {
 // RecordHeaders are the headers of the record that carries d; traceparent is left out where it is empty.
 func (d *Delivery) RecordHeaders(traceparent string) []RecordHeader {
 	h := []RecordHeader{
-		{HeaderFireID, d.FireID}, {HeaderCampaign, d.Campaign}, {HeaderRevision, d.Revision},
+		{HeaderFireID, d.FireID},
+		{HeaderCampaign, d.Campaign},
+		{HeaderRevision, d.Revision},
 		{HeaderContentType, "application/json"},
 	}
 	if d.Run != "" {

@@ -158,8 +158,10 @@ func TestNewSignerRefuses(t *testing.T) {
 	if s, err := webhook.NewSigner(); s != nil || err != nil {
 		t.Errorf("no secrets: %v, %v", s, err)
 	}
-	for _, secret := range []string{"", "whsec_", "plain", "whsec_!!!", secretOf(make([]byte, 23)), secretOf(make([]byte, 65)),
-		"whsk_" + base64.StdEncoding.EncodeToString(make([]byte, 32))} {
+	for _, secret := range []string{
+		"", "whsec_", "plain", "whsec_!!!", secretOf(make([]byte, 23)), secretOf(make([]byte, 65)),
+		"whsk_" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
+	} {
 		_, err := webhook.NewSigner(secretOf(make([]byte, 24)), secret)
 		if err == nil || !strings.Contains(err.Error(), "secret 2") || len(secret) > 8 && strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: %v", secret, err)

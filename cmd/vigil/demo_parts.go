@@ -53,7 +53,7 @@ func demoGeneratorCommand() *cobra.Command {
 	var topic string
 	var brokers []string
 	var seed uint64
-	var pause = span(700 * time.Millisecond)
+	pause := span(700 * time.Millisecond)
 	cmd := &cobra.Command{
 		Use:     "demo-generator",
 		Short:   "Let the shoppers of the demo shop, until told to end",

@@ -24,11 +24,16 @@ func TestEngineHoldsLimits(t *testing.T) {
 	}{
 		{"set", object{"type": "actions", "did": []any{step(1), "C", step(2)}, "within": "1h"}, "A", maxKept},
 		{"sequence", object{"type": "actions", "match": "sequence", "did": []any{step(1), "C", step(2)}, "within": "1h"}, "A", maxKept},
-		{"Y of on: action", object{"type": "inaction", "did": "C", "did_not": "A", "evaluate": evaluate("action", object{"lookback": "1h"})},
-			"A", maxKept},
+		{
+			"Y of on: action",
+			object{"type": "inaction", "did": "C", "did_not": "A", "evaluate": evaluate("action", object{"lookback": "1h"})},
+			"A", maxKept,
+		},
 		{"Y of an absence", object{"type": "inaction_within_time", "did": "C", "did_not": "A", "within": "1m"}, "A", maxKept},
-		{"schedule", object{"type": "inaction", "did": step(1), "did_not": "C",
-			"evaluate": evaluate("schedule", object{"cron": "0 * * * *", "lookback": "2h"})}, "A", maxKept},
+		{"schedule", object{
+			"type": "inaction", "did": step(1), "did_not": "C",
+			"evaluate": evaluate("schedule", object{"cron": "0 * * * *", "lookback": "2h"}),
+		}, "A", maxKept},
 		{"each", object{"type": "inaction_within_time", "did": "A", "did_not": "C", "within": "1h", "on_repeat": "each"}, "A", maxPending},
 		{"seen ids", object{"type": "single_action", "did": "A"}, "A", maxIDs},
 	} {

@@ -32,7 +32,9 @@ func want(s *stage, c *command) ([]string, error) {
 func second(t time.Time) string { return t.UTC().Format("01-02 15:04:05") }
 
 // exact is a time of the data, with its ms where there are any.
-func exact(t time.Time) string { return strings.TrimSuffix(t.UTC().Format("01-02 15:04:05.000"), ".000") }
+func exact(t time.Time) string {
+	return strings.TrimSuffix(t.UTC().Format("01-02 15:04:05.000"), ".000")
+}
 
 func (s *stage) webhooks() ([]string, error) {
 	var lines []string

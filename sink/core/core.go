@@ -37,8 +37,10 @@ const (
 
 // DeadCodes are all codes of dead letters.
 func DeadCodes() []string {
-	return []string{CodePoison, CodeRender, CodeEndpoint, CodeURL, CodeHeader, CodeBlocked, CodePermanent, CodeExhausted,
-		CodeExpired, CodeCancelled, CodeTooLarge}
+	return []string{
+		CodePoison, CodeRender, CodeEndpoint, CodeURL, CodeHeader, CodeBlocked, CodePermanent, CodeExhausted,
+		CodeExpired, CodeCancelled, CodeTooLarge,
+	}
 }
 
 // Codes of why a delivery is parked.

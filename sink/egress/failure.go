@@ -39,8 +39,10 @@ func failed(err error) core.Answer {
 
 // Codes are all that classify gives, for the metric.
 func Codes() []string {
-	return []string{core.CodeURL, core.CodeHeader, core.CodeBlocked, "stopped", "no_descriptors", "dns_not_found",
-		"dns_unreachable", "dns_failure", "timeout", "refused", "unreachable", "reset", "tls", "eof", "malformed"}
+	return []string{
+		core.CodeURL, core.CodeHeader, core.CodeBlocked, "stopped", "no_descriptors", "dns_not_found",
+		"dns_unreachable", "dns_failure", "timeout", "refused", "unreachable", "reset", "tls", "eof", "malformed",
+	}
 }
 
 // classify says what an error of an attempt means (delivery 3). The order matters: a blocked or refused dial is wrapped
