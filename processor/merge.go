@@ -6,8 +6,26 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// maxQueued bounds the records of a partition that wait for another input; polling stops being useful beyond it.
-const maxQueued = 200_000
+// maxQueued is how many records of an input may wait for another input before it is no longer fetched.
+const maxQueued = 100_000
+
+// throttle stops fetching an input of which too much waits for another one, and goes on when little does.
+func (s *session) throttle(p *partition) {
+	if len(s.inputs) == 1 || p.engine == nil {
+		return
+	}
+	for i, topic := range s.inputs {
+		which := map[string][]int32{topic: {p.id}}
+		switch n := len(p.queue[i]); {
+		case n > maxQueued && !p.held[i]:
+			p.held[i] = true
+			s.kafka.Client().PauseFetchPartitions(which)
+		case n < maxQueued/2 && p.held[i]:
+			p.held[i] = false
+			s.kafka.Client().ResumeFetchPartitions(which)
+		}
+	}
+}
 
 // waits tells whether records wait for another input to be known.
 func (p *partition) waits() bool {

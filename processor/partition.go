@@ -26,6 +26,7 @@ type partition struct {
 	// Per input topic: the next offset to process, the next one to poll, and the next one as committed.
 	next, read, committed []int64
 	queue                 [][]*kgo.Record // polled and not processed; used with several inputs only
+	held                  []bool          // not fetched: too much of it waits
 	known                 []bool          // the queue's end is the topic's end, as of knownAt
 	knownAt               int64           // ms
 	lastRT                int64           // of the record taken last
@@ -49,7 +50,7 @@ type partition struct {
 }
 
 func newPartition(p *Processor, id int32, topics int) *partition {
-	part := &partition{Processor: p, id: id, queue: make([][]*kgo.Record, topics), known: make([]bool, topics)}
+	part := &partition{Processor: p, id: id, queue: make([][]*kgo.Record, topics), known: make([]bool, topics), held: make([]bool, topics)}
 	for range topics {
 		part.next, part.read, part.committed = append(part.next, -1), append(part.read, -1), append(part.committed, -1)
 	}

@@ -26,7 +26,6 @@ type change struct {
 	assigned map[string]map[int32]int64 // offsets to begin at
 	revoked  map[string][]int32
 	restored *restored
-	catalog  bool
 }
 
 // session is one life of the client: until an error whose outcome is unknown, or the end.
@@ -224,6 +223,7 @@ func (s *session) work(ctx context.Context, fetches kgo.Fetches) error {
 	}
 	for _, part := range s.partitions {
 		s.moved = s.moved || part.moved
+		s.throttle(part)
 	}
 	if s.moved && !s.inTxn {
 		if err := s.kafka.Begin(); err != nil {
