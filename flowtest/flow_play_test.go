@@ -33,14 +33,14 @@ type play struct {
 // follow the wall clock, and what is written hours after its own time would come too late.
 func newPlay(t *testing.T, prefix string) *play {
 	t.Helper()
-	s := newStage(t, prefix, fmt.Sprintf("processor: {max_event_age: %s}\n", crowdAge))
+	s := newStage(t, prefix, fmt.Sprintf("processor: {max_event_age: %s}\nsink: {max_in_flight: 64}\n", crowdAge))
 	p := &play{stage: s, receiver: newHooks(t), ends: map[int32]int64{}}
-	s.endpoint("shop", p.receiver.URL+"/hooks", "max_in_flight: 256\n")
+	s.endpoint("shop", p.receiver.URL+"/hooks", "max_in_flight: 1024\n") // the sink is the bottleneck: nothing is parked
 	p.crowd = newCrowd(time.Now().Truncate(time.Minute).Add(-time.Minute), crowdSeed)
 	p.campaigns()
-	p.abort("before")
+	p.abort("before", p.purchases()...)
 	p.produce()
-	p.abort("behind")
+	p.abort("behind", p.purchases()...)
 	ends, err := s.adm.ListEndOffsets(s.within(time.Minute), s.input)
 	if err != nil {
 		t.Fatal(err)
@@ -102,24 +102,14 @@ func (p *play) produce() {
 	}
 }
 
-// abort writes purchases to every partition in a transaction that is aborted: nobody may ever see them.
-func (p *play) abort(name string) {
-	p.t.Helper()
-	ctx := p.within(30 * time.Second)
-	cl := p.connect(kgo.TransactionalID(p.prefix+"-"+name), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	defer cl.Close()
-	if err := cl.BeginTransaction(); err != nil {
-		p.t.Fatal(err)
-	}
+// purchases are records of a transaction that is aborted: one that is seen would fire.
+func (p *play) purchases() []*kgo.Record {
+	var records []*kgo.Record
 	for i := range 5 * inputPartitions {
 		w := written{user: userName(i), rt: p.crowd.end.UnixMilli(), id: "aborted", inner: `"type":"purchase","properties":{"value":199}`}
-		if err := cl.ProduceSync(ctx, w.record(p.input, int32(i%inputPartitions))).FirstErr(); err != nil {
-			p.t.Fatal(err)
-		}
+		records = append(records, w.record(p.input, int32(i%inputPartitions)))
 	}
-	if err := cl.EndTransaction(ctx, kgo.TryAbort); err != nil {
-		p.t.Fatal(err)
-	}
+	return records
 }
 
 // start runs two processors and one sink.

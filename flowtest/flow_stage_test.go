@@ -107,7 +107,7 @@ func (s *stage) write(name, text string) {
 	}
 }
 
-// endpoint names a receiver for the sink; more are lines of YAML.
+// endpoint names a receiver on the loopback for the sink; more are lines of YAML.
 func (s *stage) endpoint(name, url, more string) {
 	s.t.Helper()
 	s.write(filepath.Join("endpoints", name+".yaml"), fmt.Sprintf(
@@ -167,11 +167,19 @@ func (s *stage) await(what string, most time.Duration, look func() (ok bool, see
 	}
 }
 
-// send writes events of now to partition 0 and returns when they are in the log.
-func (s *stage) send(user, value string) {
+// abort writes records in a transaction that is aborted: nobody may ever see them.
+func (s *stage) abort(name string, records ...*kgo.Record) {
 	s.t.Helper()
-	r := &kgo.Record{Topic: s.input, Key: []byte(user), Value: []byte(value)}
-	if err := s.client.ProduceSync(s.within(30*time.Second), r).FirstErr(); err != nil {
+	ctx := s.within(30 * time.Second)
+	cl := s.connect(kgo.TransactionalID(s.prefix+"-"+name), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer cl.Close()
+	if err := cl.BeginTransaction(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cl.EndTransaction(ctx, kgo.TryAbort); err != nil {
 		s.t.Fatal(err)
 	}
 }
