@@ -51,7 +51,8 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		demoCommand(), runCommand(), processorCommand(), sinkCommand(), brokerCommand(), topicsCommand(), produceCommand(),
-		lintCommand(), simulateCommand(), schemaCommand(), configCommand(), versionCommand(),
+		lintCommand(), simulateCommand(), schemaCommand(), deliveriesCommand(), deadLettersCommand(), stateCommand(),
+		configCommand(), versionCommand(),
 		healthcheckCommand(), demoGeneratorCommand(), demoReceiverCommand(),
 	)
 	root.InitDefaultCompletionCmd()
