@@ -18,6 +18,7 @@ const (
 	sessionTimeout     = 10 * time.Second // of the group; a killed host's partitions move after it
 	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
 	pollRecords        = 20_000
+	fetchWait          = 500 * time.Millisecond // where the configuration says nothing
 	tick               = 250 * time.Millisecond // of the wall clock
 )
 
@@ -76,7 +77,9 @@ func (p *Processor) session(ctx context.Context) (err error) {
 }
 
 func (s *session) options() []kgo.Opt {
-	return append(slices.Clone(s.cfg.Kafka),
+	// A partition that is resumed while a fetch of others waits is in the next one only, so a wait is a short one.
+	opts := append([]kgo.Opt{kgo.FetchMaxWait(fetchWait)}, s.cfg.Kafka...)
+	return append(opts,
 		kgo.ConsumeTopics(s.inputs...),
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.InstanceID(s.cfg.Instance),

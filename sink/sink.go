@@ -29,6 +29,7 @@ const (
 	maxRecordBytes   = 2 << 20         // max.message.bytes of the topics written here (delivery 1)
 	usualBatchBytes  = 1_000_012       // what brokers take unless told otherwise
 	defaultMaxFlight = 256
+	fetchWait        = 500 * time.Millisecond // where the configuration says nothing
 )
 
 // Topics are the names of what the sink reads and writes (interface 3).
@@ -203,7 +204,8 @@ func (s *Sink) giveUp(ctx context.Context, stopProducing func()) {
 // options are the caller's, then those that the sink's promises rest on.
 func (s *Sink) options() []kgo.Opt {
 	t := s.cfg.Topics
-	opts := append([]kgo.Opt{}, s.cfg.Client...)
+	// A partition that is assigned while a fetch of others waits is in the next one only, so a wait is a short one.
+	opts := append([]kgo.Opt{kgo.FetchMaxWait(fetchWait)}, s.cfg.Client...)
 	opts = append(opts,
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.ConsumeTopics(t.Webhooks, t.Retry1, t.Retry2, t.Parked),

@@ -91,3 +91,9 @@ func (r *receiver) since(n int) []hit {
 	defer r.mu.Unlock()
 	return append([]hit(nil), r.hits[n:]...)
 }
+
+func (r *receiver) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hits = nil
+}

@@ -24,7 +24,9 @@ var update = flag.Bool("update", false, "write what happens into the timelines")
 //	event USER TYPE [OPTION...] [PROPERTIES]
 //	                            id=ID (default e1, e2, ...); ago=DURATION: its time is so long before now;
 //	                            ahead=DURATION: the record's time is so long after now. PROPERTIES is a JSON object
+//	record USER TEXT            a record as it stands
 //	advance DURATION
+//	fetches DURATION            how long a fetch waits, from the next start on
 //	receiver answers STATUS...  one a request, the last for good; `hangs` never answers
 //	want webhooks               requests since the last time: when, campaign, user/key, anchor, slot, at, attempt, answer
 //	want attempts               records of vigil.attempts since the last time

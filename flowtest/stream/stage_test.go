@@ -51,6 +51,7 @@ type stage struct {
 	topics  kafka.Topics
 	dir     string // the processor's disk; empty: it keeps its state in memory
 
+	now    time.Time         // what a timeline's clock is at; the bubble's may be some ms further
 	texts  map[string]string // campaign files by id
 	reload chan *campaign.Catalog
 	status sync.Map // campaign id to its status, as the sink is told
@@ -93,11 +94,7 @@ func (r *running) stop(t *testing.T) {
 // inBubble runs a test on a stage of its own, whose clock begins at 2000-01-01T00:00:00Z.
 func inBubble(t *testing.T, partitions int32, f func(s *stage)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, partitions)
-		f(s)
-		s.stopAll()
-	})
+	synctest.Test(t, func(t *testing.T) { f(newStage(t, partitions)) })
 }
 
 func newStage(t *testing.T, partitions int32) *stage {
@@ -110,24 +107,34 @@ func newStage(t *testing.T, partitions int32) *stage {
 	}
 	t.Cleanup(cluster.Close)
 	s := &stage{
-		t: t, cluster: cluster, topics: kafka.Names("vigil"), dir: t.TempDir(), texts: map[string]string{},
+		t: t, now: time.Now(), cluster: cluster, topics: kafka.Names("vigil"), dir: t.TempDir(), texts: map[string]string{},
 		reload: make(chan *campaign.Catalog), receiver: newReceiver(), told: map[string]float64{},
 		opts: []kgo.Opt{
 			kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(network.DialContext),
 			// What goes on in an idle group is all that happens in most of the virtual time.
-			kgo.FetchMaxWait(10 * time.Minute), kgo.MetadataMaxAge(time.Hour), kgo.DisableClientMetrics(),
+			kgo.DisableClientMetrics(),
 			kgo.HeartbeatInterval(9 * time.Second), kgo.ProducerLinger(0), kgo.ConnIdleTimeout(15 * time.Minute),
 		},
 	}
-	if s.client, err = kgo.NewClient(s.opts...); err != nil {
+	maker := s.connect() // not for later: it remembers for a while which topics were not there
+	if err := kafka.Ensure(t.Context(), kadm.NewClient(maker), kafka.Specs(s.topics, partitions)); err != nil {
 		t.Fatal(err)
 	}
+	maker.Close()
+	s.client = s.connect()
 	t.Cleanup(s.client.Close)
 	s.adm = kadm.NewClient(s.client)
-	if err := kafka.Ensure(t.Context(), s.adm, kafka.Specs(s.topics, partitions)); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(s.stopAll)
 	return s
+}
+
+func (s *stage) connect(more ...kgo.Opt) *kgo.Client {
+	s.t.Helper()
+	client, err := kgo.NewClient(append(slices.Clone(s.opts), more...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return client
 }
 
 // log goes to the test, from warnings on.
@@ -217,9 +224,10 @@ func (s *stage) wipeDisk() {
 	}
 }
 
-// pass lets virtual time pass.
-func pass(d time.Duration) {
-	<-time.After(d)
+// pass lets virtual time pass. What a stop or a reload took of it is a part of that.
+func (s *stage) pass(d time.Duration) {
+	s.now = s.now.Add(d)
+	<-time.After(time.Until(s.now))
 	synctest.Wait()
 }
 

@@ -35,6 +35,8 @@ func verbs() map[string]verb {
 		},
 		"wipe":     wipe,
 		"event":    sendEvent,
+		"record":   sendRecord,
+		"fetches":  fetches,
 		"advance":  advance,
 		"receiver": receive,
 		"want":     want,
@@ -73,11 +75,18 @@ func wipe(s *stage, c *command) ([]string, error) {
 	return nil, nil
 }
 
-func advance(_ *stage, c *command) ([]string, error) {
+func advance(s *stage, c *command) ([]string, error) {
 	ms, err := calendar.ParseDuration(c.rest)
 	if err == nil {
-		pass(time.Duration(ms) * time.Millisecond)
+		s.pass(time.Duration(ms) * time.Millisecond)
 	}
+	return nil, err
+}
+
+// fetches is for long timelines: to wait for records is most of what idle parts do.
+func fetches(s *stage, c *command) ([]string, error) {
+	ms, err := calendar.ParseDuration(c.rest)
+	s.opts = append(s.opts, kgo.FetchMaxWait(time.Duration(ms)*time.Millisecond))
 	return nil, err
 }
 
@@ -96,7 +105,7 @@ func receive(s *stage, c *command) ([]string, error) {
 
 // sendEvent writes one event, which is in the log when it returns.
 func sendEvent(s *stage, c *command) ([]string, error) {
-	e := sending{at: time.Now()}
+	e := sending{at: s.now}
 	s.events++
 	e.id = fmt.Sprint("e", s.events)
 	rest, properties, _ := strings.Cut(c.rest, "{")
@@ -160,8 +169,19 @@ func (s *stage) send(e sending) error {
 	if err != nil {
 		return err
 	}
-	r := &kgo.Record{Topic: input, Key: []byte(e.user), Value: value, Timestamp: time.Now().Add(e.ahead)}
-	err = s.client.ProduceSync(s.t.Context(), r).FirstErr()
+	return s.produce(&kgo.Record{Key: []byte(e.user), Value: value, Timestamp: s.now.Add(e.ahead)})
+}
+
+// sendRecord writes whatever it is given.
+func sendRecord(s *stage, c *command) ([]string, error) {
+	user, value, _ := strings.Cut(c.rest, " ")
+	return nil, s.produce(&kgo.Record{Key: []byte(user), Value: []byte(value), Timestamp: s.now})
+}
+
+// produce writes to the input topic; the record is in the log when it returns.
+func (s *stage) produce(r *kgo.Record) error {
+	r.Topic = input
+	err := s.client.ProduceSync(s.t.Context(), r).FirstErr()
 	synctest.Wait()
 	return err
 }

@@ -198,25 +198,27 @@ func (s *stage) journal() ([]string, error) {
 // read is everything that is committed in a topic.
 func (s *stage) read(topic string) ([]*kgo.Record, error) {
 	ends, err := s.adm.ListEndOffsets(s.t.Context(), topic)
+	if err == nil {
+		err = ends.Error()
+	}
 	if err != nil {
 		return nil, err
 	}
-	left := int64(0)
-	from := map[int32]kgo.Offset{}
+	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
-		left += o.Offset
-		from[o.Partition] = kgo.NewOffset().At(0)
+		if o.Offset > 0 {
+			from[o.Partition], left[o.Partition] = kgo.NewOffset().AtStart(), o.Offset
+		}
 	})
-	client, err := kgo.NewClient(append(slices.Clone(s.opts), kgo.KeepControlRecords(),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))...)
-	if err != nil {
-		return nil, err
-	}
+	client := s.connect(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
 	defer client.Close()
 	var all []*kgo.Record
-	for left > 0 {
+	for len(left) > 0 {
 		client.PollFetches(s.t.Context()).EachRecord(func(r *kgo.Record) {
-			left--
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
 			if !r.Attrs.IsControl() {
 				all = append(all, r)
 			}
