@@ -59,27 +59,25 @@ func ParseCron(expr string, zone *time.Location) (*Cron, error) {
 	return c, nil
 }
 
-// parse reads a list into a set. A field with a * in its list, alone or in steps of 1, is not restricted; */2 is.
+// parse reads a list into a set. Only the bare * is not restricted: */1 is, whatever it takes.
 func (f cronField) parse(text string) (set uint64, restricted bool, err error) {
-	restricted = true
 	for _, part := range strings.Split(text, ",") {
-		values, all, err := f.part(part)
+		values, err := f.part(part)
 		if err != nil {
 			return 0, false, fmt.Errorf("%s %q: %w", f.name, short(text), err)
 		}
 		set |= values
-		restricted = restricted && !all
 	}
-	return set, restricted, nil
+	return set, text != "*", nil
 }
 
 // part reads *, a, a-b, and each of them with /n; a/n is from a to the end.
-func (f cronField) part(text string) (set uint64, all bool, err error) {
+func (f cronField) part(text string) (set uint64, err error) {
 	span, stepText, stepped := strings.Cut(text, "/")
 	step := 1
 	if stepped {
 		if step = small(stepText); step < 1 {
-			return 0, false, fmt.Errorf("the step after / must be a whole number from 1 to 99")
+			return 0, fmt.Errorf("the step after / must be a whole number from 1 to 99")
 		}
 	}
 	from, to, ranged := strings.Cut(span, "-")
@@ -88,28 +86,28 @@ func (f cronField) part(text string) (set uint64, all bool, err error) {
 		top = 6 // 7 only where it is written
 	}
 	if span == "*" {
-		return every(f.least, top, step), step == 1, nil
+		return every(f.least, top, step), nil
 	}
 	low, err := f.value(from)
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	switch high := low; {
 	case ranged:
 		if high, err = f.value(to); err != nil {
-			return 0, false, err
+			return 0, err
 		}
 		if f.most == sunday && strings.EqualFold(to, "SUN") {
 			high = sunday // FRI-SUN
 		}
 		if high < low {
-			return 0, false, fmt.Errorf("the range %s runs backwards: write two ranges with a comma", short(span))
+			return 0, fmt.Errorf("the range %s runs backwards: write two ranges with a comma", short(span))
 		}
-		return every(low, high, step), false, nil
+		return every(low, high, step), nil
 	case stepped:
-		return every(low, max(low, top), step), false, nil
+		return every(low, max(low, top), step), nil
 	default:
-		return every(low, low, 1), false, nil
+		return every(low, low, 1), nil
 	}
 }
 

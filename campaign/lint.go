@@ -23,10 +23,7 @@ func (r *reading) warn(root *source.Node) {
 // warnKey tells of state that grows with every key for as long as the campaign exists (semantics 2.11).
 func (r *reading) warnKey(trigger, key *source.Node) {
 	t := &r.c.Trigger
-	if t.Shape != Single {
-		return
-	}
-	counted := len(t.Did) == 1 && t.Did[0].Count > 1
+	counted := t.Shape == Single && len(t.Did) == 1 && t.Did[0].Count > 1
 	if t.First || counted {
 		r.Warn(key, "unbounded_state", "with first or count, every key is remembered as long as the campaign exists\nleave out the key, or bound a count with within")
 	}

@@ -92,6 +92,8 @@ func TestShapes(t *testing.T) {
 		"{type: single_action, did: [{event: a}], occurrence: first, key: k.x, delay: 1m}":                                                            {Shape: campaign.Single, Did: one, First: true, Key: "k.x", Delay: minute},
 		"{type: single_action, did: {event: b, count: 2}}":                                                                                            {Shape: campaign.Single, Did: two[1:]},
 		"{type: single_action, did: {event: b, count: 2}, within: 1s500ms}":                                                                           {Shape: campaign.Set, Did: two[1:], Within: 1500},
+		"{type: single_action, did: {event: b, count: 2}, within: 1h, occurrence: first, delay: 1m}":                                                  {Shape: campaign.Set, Did: two[1:], Within: hour, First: true, Delay: minute},
+		"{type: actions, did: [a, n], evaluate: {on: schedule, cron: 0 9 * * MON, lookback: 1d, after_action: false}}":                                {Shape: campaign.Schedule, Did: append(one[:1:1], not...), Lookback: day},
 		"{type: actions, did: [a, {event: b, count: 2}], within: 1h}":                                                                                 {Shape: campaign.Set, Did: two, Within: hour},
 		"{type: actions, did: [a, {event: b, count: 2}], within: 1h, match: sequence}":                                                                {Shape: campaign.Set, Did: two, Within: hour, Sequence: true},
 		"{type: actions, did: [a, n], match: any}":                                                                                                    {Shape: campaign.Single, Did: append(one[:1:1], not...)},

@@ -72,20 +72,18 @@ func (r *reading) takes(n *source.Node, reason string, names ...string) {
 	}
 }
 
-// single reads 3.1; with count and within it is a set of one step.
+// single reads 3.1; with count and within it is a set of one step, which occurrence and delay go with as well.
 func (r *reading) single(n *source.Node) {
 	t := &r.c.Trigger
 	t.Shape = Single
 	t.Did = r.steps(r.Require(n, "this trigger", "did"), "did", stepRule{1, 1, true})
-	within := n.Field("within")
-	if within != nil && stepNode(n.Field("did")).Field("count") != nil {
-		r.takes(n, "a count within a time", "did", "within")
+	switch within := n.Field("within"); {
+	case within == nil:
+	case stepNode(n.Field("did")).Field("count") == nil:
+		r.Fail(within, "no_meaning", "within goes with a count in the step\nwrite did: {event: NAME, count: N}")
+	default:
 		t.Shape = Set
 		t.Within = r.duration(within, "within")
-		return
-	}
-	if within != nil {
-		r.Fail(within, "no_meaning", "within goes with a count in the step\nwrite did: {event: NAME, count: N}")
 	}
 	r.takes(n, "a single action", "did", "occurrence", "delay", "within")
 	t.First = r.OneOf(n.Field("occurrence"), "occurrence", "every", "first") == "first"
@@ -243,7 +241,7 @@ func (r *reading) schedule(trigger, n *source.Node) {
 	t.Lookback = r.duration(r.Require(n, "evaluate", "lookback"), "lookback")
 	after := n.Field("after_action")
 	t.AfterAction = r.Bool(after, "after_action")
-	if after != nil && (trigger.Field("did") == nil || trigger.Field("did_not") == nil) {
+	if t.AfterAction && (trigger.Field("did") == nil || trigger.Field("did_not") == nil) {
 		r.Fail(after, "no_meaning", "after_action needs both did and did_not")
 	}
 	expr := r.Require(n, "evaluate", "cron")
@@ -303,15 +301,18 @@ func (r *reading) offsets(n *source.Node) []Offset {
 	return offsets
 }
 
-// distinct refuses an offset beyond 400 d and one that comes to the same as another.
+// distinct refuses an offset beyond 400 d and one that is written twice; two that come to the same are two slots.
 func (r *reading) distinct(n *source.Node, offset Offset, others []Offset) {
 	total := int64(offset.Days)*24*60*60*1000 + offset.Millis
 	if total < -maxDuration || total > maxDuration {
 		r.Fail(n, "out_of_range", "an offset must be from -400d to 400d, got %s", n.Text)
 	}
 	for _, other := range others {
-		if other.Days == offset.Days && other.Millis == offset.Millis {
-			r.Fail(n, "duplicate_offset", "%s is the same as %s", n.Text, other.Text)
+		switch {
+		case other.Text == offset.Text: // one slot
+			r.Fail(n, "duplicate_offset", "%s is there twice", n.Text)
+		case other.Days == offset.Days && other.Millis == offset.Millis:
+			r.Warn(n, "duplicate_offset", "%s is the same as %s: both fire", n.Text, other.Text)
 		}
 	}
 }

@@ -96,8 +96,6 @@ a
 {type: single_action, did: {event: a, count: 1.5}}
 {type: single_action, did: {event: a, more: 1}}
 {type: single_action, did: a, within: 1h}
-{type: single_action, did: {event: a, count: 2}, within: 1h, delay: 1h}
-{type: single_action, did: {event: a, count: 2}, within: 1h, occurrence: first}
 {type: single_action, did: a, occurrence: once}
 {type: single_action, did: a, delay: 1}
 {type: single_action, did: a, key: ""}
