@@ -71,26 +71,26 @@ func (d *Decoder) structuredParts(r Record, doc Value) (parts, error) {
 	if v := doc.Get("specversion"); string(v.Bytes()) != version {
 		return parts{}, wrong(CodeCloudEvents, "specversion must be %q", version)
 	}
-	p := parts{userBytes: r.Key, kind: doc.member([]byte("type")), id: doc.member([]byte("id")), time: doc.member([]byte("time"))}
+	p := parts{userBytes: r.Key, kind: doc.member("type"), id: doc.member("id"), time: doc.member("time")}
 	if d.fields.User != "" {
 		p.user, p.userBytes = doc.Get(Path(d.fields.User)), nil
 	}
-	encoded := doc.member([]byte("data_base64"))
-	p.props = doc.member([]byte("data"))
+	encoded := doc.member("data_base64")
+	p.props = doc.member("data")
 	if !encoded.Present() {
 		return p, nil
 	}
 	if p.props.Present() {
 		return parts{}, wrong(CodeCloudEvents, "an event has data or data_base64, not both")
 	}
-	if kind := media(doc.member([]byte("datacontenttype")).Bytes()); kind != "" && !isJSON(kind) {
+	if kind := media(doc.member("datacontenttype").Bytes()); kind != "" && !isJSON(kind) {
 		return parts{}, wrong(CodeCloudEvents, "the event's datacontenttype must be JSON, not %q", kind)
 	}
 	raw, err := base64.StdEncoding.DecodeString(encoded.Text())
 	if err != nil || encoded.Kind() != String {
 		return parts{}, wrong(CodeCloudEvents, "data_base64 is not base64")
 	}
-	p.props, err = document(&d.inner, raw)
+	p.props, err = readDocument(&d.inner, raw)
 	return p, err
 }
 
@@ -101,7 +101,7 @@ func (d *Decoder) binaryParts(r Record) (p parts, err error) {
 	}
 	p = parts{userBytes: r.Key, kind: d.attribute(r, "type"), id: d.attribute(r, "id"), time: d.attribute(r, "time")}
 	if len(r.Value) > 0 {
-		if p.props, err = document(&d.inner, r.Value); err != nil {
+		if p.props, err = readDocument(&d.inner, r.Value); err != nil {
 			return parts{}, err
 		}
 	}
@@ -121,7 +121,7 @@ func (d *Decoder) attribute(r Record, name string) Value {
 	case value == nil:
 		return Value{}
 	case !utf8.Valid(value):
-		return Value{d.headers.NewArray()}
+		return Value{&document{text: []byte("[]"), nodes: []node{{kind: List, end: 2, next: 1}}}, 0}
 	}
-	return Value{d.headers.NewStringBytes(value)}
+	return Value{&document{text: value, nodes: []node{{kind: String, end: uint32(len(value)), next: 1}}}, 0}
 }

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/valyala/fastjson"
 )
 
 // MaxValueBytes bounds the value of a record.
@@ -65,7 +63,6 @@ type Decoder struct {
 	cloudEvents bool // what a record without content-type is
 	doc         Reader
 	inner       Reader            // of the data of a CloudEvent that are on their own
-	headers     fastjson.Arena    // those asked for
 	none        Value             // {}
 	names       map[string]string // event types, one string each
 	ev          Event
@@ -86,7 +83,6 @@ func (d *Decoder) prepare() {
 // Decode turns one record into an event, or says why not with an *Error. The event lives until the next Decode.
 func (d *Decoder) Decode(r Record) (*Event, error) {
 	d.ev = Event{RT: r.RT}
-	d.headers.Reset()
 	p, err := d.parts(r)
 	if err == nil {
 		err = d.fill(r, p)
@@ -155,15 +151,15 @@ func (d *Decoder) parts(r Record) (parts, error) {
 
 // object reads the JSON object that a value is.
 func (d *Decoder) object(value []byte) (Value, error) {
-	doc, err := document(&d.doc, value)
+	doc, err := readDocument(&d.doc, value)
 	if err == nil && doc.Kind() != Object {
 		err = wrong(CodeJSON, "the value is JSON, but not an object")
 	}
 	return doc, err
 }
 
-// document reads any JSON within bounds.
-func document(r *Reader, value []byte) (Value, error) {
+// readDocument reads any JSON within bounds.
+func readDocument(r *Reader, value []byte) (Value, error) {
 	if err := bounds(value); err != nil {
 		return Value{}, err
 	}
@@ -312,8 +308,8 @@ func checkProfile(v Value) error {
 	if unset.Present() && unset.Kind() != List {
 		return wrong(CodeProfile, "unset must be a list of names")
 	}
-	for i := range unset.Len() {
-		if unset.At(i).Kind() != String {
+	for name := range unset.Elements() {
+		if name.Kind() != String {
 			return wrong(CodeProfile, "unset must be a list of names")
 		}
 	}

@@ -1,31 +1,31 @@
 package event
 
-import "github.com/valyala/fastjson"
-
-// AppendJSON appends v as JSON to dst; a missing value is null. Numbers stay as written, the names of an object in
-// their order, of equal names all.
+// AppendJSON appends v as JSON to dst, without space and with as few escapes as can be; a missing value is null. Numbers
+// stay as written, the names of an object in their order, of equal names all.
 func (v Value) AppendJSON(dst []byte) []byte {
-	switch v.Kind() {
-	case String:
-		return AppendString(dst, v.j.GetStringBytes())
-	case List:
-		return v.appendList(dst)
-	case Object:
-		return v.appendObject(dst)
-	case Missing:
+	switch kind := v.Kind(); {
+	case kind == Missing:
 		return append(dst, "null"...)
+	case kind == String:
+		return AppendString(dst, v.text())
+	case kind < List || !v.d.verbal:
+		return append(dst, v.text()...)
+	case kind == List:
+		return v.appendList(dst)
 	default:
-		return v.j.MarshalTo(dst)
+		return v.appendObject(dst)
 	}
 }
 
 func (v Value) appendList(dst []byte) []byte {
 	dst = append(dst, '[')
-	for i, j := range v.j.GetArray() {
-		if i > 0 {
+	first := true
+	for element := range v.Elements() {
+		if !first {
 			dst = append(dst, ',')
 		}
-		dst = Value{j}.AppendJSON(dst)
+		first = false
+		dst = element.AppendJSON(dst)
 	}
 	return append(dst, ']')
 }
@@ -33,19 +33,18 @@ func (v Value) appendList(dst []byte) []byte {
 func (v Value) appendObject(dst []byte) []byte {
 	dst = append(dst, '{')
 	first := true
-	v.j.GetObject().Visit(func(name []byte, j *fastjson.Value) {
+	v.Each(func(name []byte, member Value) {
 		if !first {
 			dst = append(dst, ',')
 		}
 		first = false
 		dst = append(AppendString(dst, name), ':')
-		dst = Value{j}.AppendJSON(dst)
+		dst = member.AppendJSON(dst)
 	})
 	return append(dst, '}')
 }
 
-// AppendString appends text, which is UTF-8, to dst as a JSON string. fastjson itself would quote as Go does, which is
-// not always JSON.
+// AppendString appends text, which is UTF-8, to dst as a JSON string.
 func AppendString[T string | []byte](dst []byte, text T) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -1,22 +1,6 @@
 package event
 
-import (
-	"encoding/json"
-
-	"github.com/valyala/fastjson"
-)
-
-// Reader parses documents that were checked before, one at a time: each Parse ends the life of the Value before it.
-type Reader struct{ p fastjson.Parser }
-
-// Parse reads doc; anything that is no JSON is Missing.
-func (r *Reader) Parse(doc []byte) Value {
-	j, err := r.p.ParseBytes(doc)
-	if err != nil {
-		return Value{}
-	}
-	return Value{j}
-}
+import "encoding/json"
 
 // MergeProfile applies a $profile event to a profile: set replaces top-level properties, then unset removes them
 // (semantics 2.6). old is a JSON object or empty; so is the result, which shares nothing with old.
@@ -36,7 +20,7 @@ func MergeProfile(old []byte, set, unset Value) []byte {
 		out = member.AppendJSON(out)
 	}
 	r.Parse(old).Each(func(name []byte, member Value) {
-		if !gone[string(name)] && set.member(name).Kind() == Missing {
+		if !gone[string(name)] && set.member(string(name)).Kind() == Missing {
 			add(name, member)
 		}
 	})
@@ -47,12 +31,4 @@ func MergeProfile(old []byte, set, unset Value) []byte {
 		}
 	})
 	return append(out, '}')
-}
-
-// member is the property of exactly that name.
-func (v Value) member(name []byte) Value {
-	if v.Kind() != Object {
-		return Value{}
-	}
-	return Value{v.j.Get(string(name))}
 }

@@ -14,7 +14,7 @@ const millisFrom = 11
 func ParseTime(v Value) (ms int64, ok bool) {
 	switch v.Kind() {
 	case String:
-		return ParseRFC3339(v.j.GetStringBytes())
+		return ParseRFC3339(v.text())
 	case Number:
 		d, ok := v.Decimal()
 		if !ok {

@@ -1,11 +1,13 @@
 package event
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"iter"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
-
-	"github.com/valyala/fastjson"
 )
 
 // Kind is the type of a JSON value, as filters tell them apart (semantics 2.5).
@@ -22,8 +24,12 @@ const (
 	Object
 )
 
-// Value is one JSON value, read-only; the zero Value is Missing. It lives as long as the parser it came from.
-type Value struct{ j *fastjson.Value }
+// Value is one JSON value, read-only; the zero Value is Missing. It lives as long as the reader and the bytes that it
+// came from.
+type Value struct {
+	d *document
+	i uint32 // of its node
+}
 
 // Path leads to a property: names joined by dots (semantics 2.5).
 type Path string
@@ -31,32 +37,24 @@ type Path string
 // ParseValue reads one JSON document into a Value of its own. It errs on anything that is not strict JSON.
 func ParseValue(doc []byte) (Value, error) {
 	var r Reader
-	v, err := r.read(doc)
+	v, err := r.read(bytes.Clone(doc))
 	if err != nil {
 		return Value{}, fmt.Errorf("parse JSON: %w", err)
 	}
 	return v, nil
 }
 
+func (v Value) node() *node { return &v.d.nodes[v.i] }
+
+// text is what stands between the quotes of a string, and all of any other value.
+func (v Value) text() []byte { return v.d.bytes(v.node()) }
+
 // Kind tells what v is.
 func (v Value) Kind() Kind {
-	if v.j == nil {
+	if v.d == nil {
 		return Missing
 	}
-	switch v.j.Type() {
-	case fastjson.TypeNull:
-		return Null
-	case fastjson.TypeTrue, fastjson.TypeFalse:
-		return Bool
-	case fastjson.TypeNumber:
-		return Number
-	case fastjson.TypeString:
-		return String
-	case fastjson.TypeArray:
-		return List
-	default:
-		return Object
-	}
+	return v.node().kind
 }
 
 // Present tells whether v is there and not null.
@@ -67,45 +65,48 @@ func (v Value) Bytes() []byte {
 	if v.Kind() != String {
 		return nil
 	}
-	return v.j.GetStringBytes()
+	return v.text()
 }
 
 // Text is the content of a string as a copy; empty for any other kind.
 func (v Value) Text() string { return string(v.Bytes()) }
 
 // True tells whether v is the boolean true.
-func (v Value) True() bool { return v.j != nil && v.j.Type() == fastjson.TypeTrue }
+func (v Value) True() bool { return v.Kind() == Bool && v.text()[0] == 't' }
 
 // Number is v as a number; false for any other kind. Integers beyond 2^53 lose digits here, see NumberText.
 func (v Value) Number() (float64, bool) {
 	if v.Kind() != Number {
 		return 0, false
 	}
-	f, err := v.j.Float64()
-	return f, err == nil
+	f, err := strconv.ParseFloat(string(v.text()), 64)
+	return f, err == nil || errors.Is(err, strconv.ErrRange)
 }
-
-// wholeLimit keeps integers on the short way to what a Decimal holds without its text.
-const wholeLimit = 1_000_000_000_000_000_000
-
-// numberBytes are scratch buffers for the text of numbers: fastjson hands it out by copy only.
-var numberBytes = sync.Pool{New: func() any { return new([]byte) }}
 
 // Decimal is v as an exact number; false for any other kind.
 func (v Value) Decimal() (Decimal, bool) {
 	if v.Kind() != Number {
 		return Decimal{}, false
 	}
-	if n := v.j.GetInt64(); n != 0 && n > -wholeLimit && n < wholeLimit { // 0 is also what it says of all but integers
+	text := v.text()
+	if n, ok := shortWhole(text); ok {
 		return wholeDecimal(n), true
 	}
-	b := numberBytes.Get().(*[]byte)
-	*b = v.j.MarshalTo((*b)[:0])
-	d, ok := ParseDecimal(*b)
-	if cap(*b) <= 1024 {
-		numberBytes.Put(b)
+	return ParseDecimal(text)
+}
+
+// shortWhole is the integer that text is if it has few digits, no sign, no fraction and no exponent.
+func shortWhole(text []byte) (n int64, ok bool) {
+	if len(text) > shortDigits {
+		return 0, false
 	}
-	return d, ok
+	for _, b := range text {
+		if b < '0' || b > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(b-'0')
+	}
+	return n, true
 }
 
 // NumberText is a number as it was written; empty for any other kind.
@@ -113,7 +114,21 @@ func (v Value) NumberText() string {
 	if v.Kind() != Number {
 		return ""
 	}
-	return string(v.j.MarshalTo(nil))
+	return string(v.text())
+}
+
+// Elements are the elements of a list in their order; none for any other kind.
+func (v Value) Elements() iter.Seq[Value] {
+	return func(yield func(Value) bool) {
+		if v.Kind() != List {
+			return
+		}
+		for i := v.i + 1; i < v.node().next; i = v.d.nodes[i].next {
+			if !yield(Value{v.d, i}) {
+				return
+			}
+		}
+	}
 }
 
 // Items are the elements of a list; nil for any other kind.
@@ -121,12 +136,7 @@ func (v Value) Items() []Value {
 	if v.Kind() != List {
 		return nil
 	}
-	raw := v.j.GetArray()
-	all := make([]Value, len(raw))
-	for i, j := range raw {
-		all[i] = Value{j}
-	}
-	return all
+	return slices.AppendSeq(make([]Value, 0, v.Len()), v.Elements())
 }
 
 // Len is the number of elements of a list; 0 for any other kind.
@@ -134,18 +144,35 @@ func (v Value) Len() int {
 	if v.Kind() != List {
 		return 0
 	}
-	return len(v.j.GetArray())
+	return int(v.node().count)
 }
-
-// At is the i-th element of a list.
-func (v Value) At(i int) Value { return Value{v.j.GetArray()[i]} }
 
 // Each calls f for every member of an object, in the order written.
 func (v Value) Each(f func(name []byte, member Value)) {
 	if v.Kind() != Object {
 		return
 	}
-	v.j.GetObject().Visit(func(key []byte, j *fastjson.Value) { f(key, Value{j}) })
+	end := v.node().next
+	for i := v.i + 1; i < end; {
+		name := &v.d.nodes[i]
+		f(v.d.bytes(name), Value{v.d, i + 1})
+		i = v.d.nodes[i+1].next
+	}
+}
+
+// member is the first property of exactly that name; Missing where v is no object.
+func (v Value) member(name string) Value {
+	if v.Kind() != Object {
+		return Value{}
+	}
+	nodes := v.d.nodes
+	for i, end := v.i+1, v.node().next; i < end; i = nodes[i+1].next {
+		n := &nodes[i]
+		if int(n.end-n.start) == len(name) && string(v.d.bytes(n)) == name {
+			return Value{v.d, i + 1}
+		}
+	}
+	return Value{}
 }
 
 // KeyText is v as the name of a thread: a string as it is, a number or boolean as its JSON text; false for the rest
@@ -155,7 +182,7 @@ func (v Value) KeyText() (string, bool) {
 	case String:
 		return v.Text(), true
 	case Number, Bool:
-		return string(v.j.MarshalTo(nil)), true
+		return string(v.text()), true
 	default:
 		return "", false
 	}
@@ -168,15 +195,11 @@ func (v Value) Get(path Path) Value {
 		return Value{}
 	}
 	name := string(path)
-	if j := v.j.Get(name); j != nil {
-		return Value{j}
+	if found := v.member(name); found.d != nil {
+		return found
 	}
 	for i := strings.LastIndexByte(name, '.'); i > 0; i = strings.LastIndexByte(name[:i], '.') {
-		j := v.j.Get(name[:i])
-		if j == nil {
-			continue
-		}
-		if found := (Value{j}).Get(Path(name[i+1:])); found.Kind() != Missing {
+		if found := v.member(name[:i]).Get(Path(name[i+1:])); found.d != nil {
 			return found
 		}
 	}

@@ -175,8 +175,8 @@ func (c *compiler) contains(at place, k *check) {
 		if v.Kind() == event.String {
 			return bytes.Contains(v.Bytes(), sub)
 		}
-		for i := range v.Len() {
-			if l.equal(v.At(i)) {
+		for element := range v.Elements() {
+			if l.equal(element) {
 				return true
 			}
 		}

@@ -36,6 +36,7 @@ var rooms = map[string][]string{
 	"console":          {"webhook", "campaign", "kafka", "config"},
 	"demo":             {"event", "webhook"},
 	"inspect":          {"webhook", "kafka", "config", "trigger"},
+	"doctor":           {"campaign", "kafka", "config", "config/endpoints", "sink/egress"},
 	"cmd/vigil":        {wild},
 	"flowtest":         {wild},
 	"flowtest/model":   {"event", "campaign", "trigger", "calendar", "source"},
@@ -48,7 +49,7 @@ var rooms = map[string][]string{
 const wild = "*"
 
 // manyImports are the rooms that may import more than maxOwnImports of ours: they put others together.
-var manyImports = []string{"campaign", "sink", "processor", "replay", "cmd/vigil", "flowtest", "flowtest/crash", "flowtest/stream", "bench"}
+var manyImports = []string{"campaign", "sink", "processor", "replay", "doctor", "cmd/vigil", "flowtest", "flowtest/crash", "flowtest/stream", "bench"}
 
 const maxOwnImports = 4
 
@@ -56,7 +57,7 @@ const maxOwnImports = 4
 // dependency and needs a decision record. Longest prefix wins.
 var parties = map[string][]string{
 	"github.com/dgraph-io/badger/v4":           {"state"},
-	"github.com/twmb/franz-go":                 {"kafka", "processor", "sink", "replay", "console", "cmd/vigil", "flowtest/kafka", "bench"},
+	"github.com/twmb/franz-go":                 {"kafka", "processor", "sink", "replay", "doctor", "inspect", "console", "cmd/vigil", "flowtest/kafka", "bench"},
 	"github.com/twmb/franz-go/pkg/kfake":       {"cmd/vigil"},
 	"github.com/twmb/franz-go/plugin":          {"kafka", "cmd/vigil"},
 	"github.com/spf13/cobra":                   {"cmd/vigil"},
@@ -64,7 +65,7 @@ var parties = map[string][]string{
 	"github.com/mattn/go-isatty":               {"cmd/vigil"},
 	"github.com/osteele/liquid":                {"template"},
 	"github.com/robfig/cron/v3":                {"campaign"},
-	"github.com/valyala/fastjson":              {"event", "bench"},
+	"github.com/valyala/fastjson":              {"bench"},
 	"github.com/goccy/go-yaml":                 {"source", "campaign", "config"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"source", "campaign", "config", "config/endpoints", "cmd/vigil"},
 	"github.com/rs/zerolog":                    {"kafka", "processor", "sink", "replay", "console", "cmd/vigil", "bench"},
