@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,9 +46,11 @@ func (e *Engine) date(st start) {
 	}
 }
 
-// startDate arms one offset, or decides it where its moment is past.
+// startDate arms one offset, or decides it where its moment is past or its fire_id was decided already.
 func (e *Engine) startDate(st start, due int64) {
 	switch {
+	case st.t.wasDecided(st.slot):
+		e.skip(st.c, st, DuplicateFire, due)
 	case e.part.clock <= due+e.opt.AllowedLateness:
 		e.pend(st, &timer{due: due, t0: e.ev.TS, anchor: e.snapshot(), slot: st.slot})
 	case st.c.Trigger.Date.FirePast:
@@ -55,6 +58,11 @@ func (e *Engine) startDate(st start, due int64) {
 	default:
 		e.skip(st.c, st, PastDue, due)
 	}
+}
+
+// wasDecided tells whether the slot is remembered as one that fired or was stopped by a gate.
+func (t *thread) wasDecided(slot string) bool {
+	return slices.ContainsFunc(t.decided, func(d decidedSlot) bool { return d.slot == slot })
 }
 
 // reschedule ends what is pending of the thread: a newer date takes its place.

@@ -110,7 +110,7 @@ func (e *Engine) judge(st start, f firing) {
 	c := st.c
 	if c.Trigger.Shape == campaign.Date && !f.deferred {
 		e.prune(st.t, c)
-		if slices.ContainsFunc(st.t.decided, func(d decidedSlot) bool { return d.slot == st.slot }) {
+		if st.t.wasDecided(st.slot) { // by a lapsed timer of the same slot
 			e.skip(c, st, DuplicateFire, f.at)
 			return
 		}

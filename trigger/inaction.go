@@ -41,7 +41,7 @@ func (e *Engine) startAbsence(st start) {
 			e.skip(st.c, old, Restarted, ts)
 		}
 	}
-	e.arm(st, due, ts)
+	e.arm(st, due, firing{t0: ts, anchor: e.snapshot()})
 }
 
 // supersedes tells whether an armed timer or the last cycle makes another start at ts void. A timer whose D is before
@@ -108,7 +108,7 @@ func (e *Engine) startSession(st start) {
 		e.skip(st.c, st, reason, ts)
 		return
 	}
-	e.arm(st, due, ts)
+	e.arm(st, due, firing{t0: ts, anchor: e.snapshot()})
 }
 
 // extendSessions moves the armed timers of 3.4 session_end on: any event of the user does.

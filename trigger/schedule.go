@@ -66,8 +66,8 @@ func decodePartition(record []byte) (partition, error) {
 	return p, r.err
 }
 
-// resetCursors gives every schedule of the catalog a cursor: the one it has, or else the first instant that the clock
-// has not passed (3.7). Those of other campaigns go.
+// resetCursors gives every schedule of the catalog a cursor: the one it has, or else the first instant that is
+// not before the clock (3.7): the allowed lateness has no say in it. Those of other campaigns go.
 func (e *Engine) resetCursors() {
 	if e.part.clock == none {
 		return
@@ -75,7 +75,7 @@ func (e *Engine) resetCursors() {
 	var cursors []cursor
 	for _, i := range e.cat.Schedules() {
 		c := e.cat.At(i)
-		next := c.Trigger.Cron.Next(e.part.clock - e.opt.AllowedLateness - 1)
+		next := c.Trigger.Cron.Next(e.part.clock - 1)
 		if old := e.part.find(c.ID); old != nil && old.next != never && c.Trigger.Cron.Next(old.next-1) == old.next {
 			next = old.next
 		}

@@ -36,7 +36,8 @@ func (e *Engine) once(st start) bool {
 // launch fires at once, or after the campaign's delay.
 func (e *Engine) launch(st start, f firing) {
 	if delay := st.c.Trigger.Delay; delay > 0 {
-		e.arm(st, f.at+delay, f.at)
+		f.t0 = f.at
+		e.arm(st, f.at+delay, f)
 		return
 	}
 	e.judge(st, f)

@@ -99,19 +99,20 @@ func (e *Engine) settle(p settlement) {
 
 // arm makes a pending decision for st with the deadline due; where that is past already it is judged at once
 // (semantics 2.10).
-func (e *Engine) arm(st start, due, t0 int64) {
+func (e *Engine) arm(st start, due int64, f firing) {
 	if e.part.clock <= due+e.opt.AllowedLateness {
-		e.pend(st, &timer{due: due, t0: t0, anchor: e.snapshot(), slot: st.slot})
+		e.pend(st, &timer{due: due, t0: f.t0, anchor: f.anchor, events: f.events, slot: st.slot})
 		return
 	}
 	if st.slot == slotInaction || st.slot == slotSession {
-		st.t.closeCycle(t0, due)
+		st.t.closeCycle(f.t0, due)
 	}
 	if e.part.clock-due > e.opt.MaxFireDelay {
 		e.skip(st.c, st, PastDue, due)
 		return
 	}
-	e.judge(st, firing{at: due, t0: t0, anchor: e.snapshot(), timed: true})
+	f.at, f.timed = due, true
+	e.judge(st, f)
 }
 
 // pend adds a timer to a thread.

@@ -48,7 +48,12 @@ func (g *gen) single() object {
 	case 2:
 		t["did"] = g.step(2+g.IntN(2), "A", "B")
 		t["within"] = g.span("1m", "5m", "10m", "30m")
-		return t
+		if g.chance(30) {
+			t["occurrence"] = "first"
+		}
+		if g.chance(70) {
+			return t
+		}
 	case 3:
 		t["did"] = g.step(2, "A", "B")
 		t["occurrence"] = "first"
@@ -122,7 +127,7 @@ func (g *gen) date() object {
 func (g *gen) schedule() object {
 	evaluate := object{
 		"on":       "schedule",
-		"cron":     pick(g, "*/5 * * * *", "0 * * * *", "30 2 * * *", "*/10 9-11 * * MON", "0 9-12 1 * MON", "5/15 * * * *", "*/30 1-3 * * *", "15,45 10 2 6 *"),
+		"cron":     pick(g, "*/5 * * * *", "0 * * * *", "30 2 * * *", "*/10 9-11 * * MON", "0 9-12 1 * MON", "*/30 10 */1 * MON", "5/15 * * * *", "*/30 1-3 * * *", "15,45 10 2 6 *"),
 		"lookback": g.span("1m", "5m", "10m", "30m", "1h", "1d"),
 	}
 	if g.chance(40) {

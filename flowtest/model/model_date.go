@@ -39,15 +39,14 @@ func (r *run) date(c *campaign.Campaign, e *Event, key string) {
 	}
 }
 
-// armDate makes the timer of one offset. What is past and would not fire anyway is past_due, decided before or not, and
-// is not thereby decided: it is no firing that a later date could repeat.
+// armDate makes the timer of one offset. What was decided before is told first; past_due does not decide.
 func (r *run) armDate(f firing, d int64) {
 	past := r.clock > d+r.opt.AllowedLateness
 	switch {
-	case past && !f.c.Trigger.Date.FirePast:
-		r.skip("past_due", f, d)
 	case r.decidedBefore(f):
 		r.skip("duplicate_fire", f, d)
+	case past && !f.c.Trigger.Date.FirePast:
+		r.skip("past_due", f, d)
 	case past:
 		r.gates(f, d, false)
 	default:

@@ -14,7 +14,7 @@ import (
 func (r *run) firstInstants(rt int64) {
 	for _, c := range r.campaigns {
 		if c.Trigger.Shape == campaign.Schedule {
-			r.next[c.ID] = r.instantAfter(c, rt-1-r.opt.AllowedLateness)
+			r.next[c.ID] = r.instantAfter(c, rt-1)
 		}
 	}
 }

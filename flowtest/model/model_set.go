@@ -17,8 +17,12 @@ func (r *run) set(c *campaign.Campaign, e *Event, key string) {
 	if !found {
 		return
 	}
-	f := newFiring(c, e, key, "")
-	if reason := r.refusal(c, e); reason != "" {
+	slot := ""
+	if c.Trigger.Delay > 0 {
+		slot = "delay"
+	}
+	f := newFiring(c, e, key, slot)
+	if reason := r.once(c, e, key); reason != "" {
 		r.skip(reason, f, e.TS)
 		return
 	}
@@ -28,7 +32,7 @@ func (r *run) set(c *campaign.Campaign, e *Event, key string) {
 			p.consumed = append(p.consumed, use{c.ID, k})
 		}
 	}
-	r.gates(f, t, false)
+	r.launch(f, t)
 }
 
 // keptForSet are the events that the thread keeps: clock <= ts + W + age, not consumed, at most 1,000.

@@ -35,22 +35,34 @@ func (r *run) single(c *campaign.Campaign, e *Event, key string) {
 			return
 		}
 	}
-	reason := r.refusal(c, e)
-	if reason == "" && c.Trigger.First {
-		if find(p.spent, c.ID, key) != nil {
-			reason = "not_first"
-		} else {
-			p.spent = append(p.spent, &thread{campaign: c.ID, key: key})
-		}
-	}
-	switch {
-	case reason != "":
+	if reason := r.once(c, e, key); reason != "" {
 		r.skip(reason, f, e.TS)
-	case c.Trigger.Delay > 0:
-		r.arm(f, e.TS+c.Trigger.Delay)
-	default:
-		r.gates(f, e.TS, false)
+		return
 	}
+	r.launch(f, e.TS)
+}
+
+// once is what refuses a start, `occurrence: first` included, which it spends otherwise.
+func (r *run) once(c *campaign.Campaign, e *Event, key string) string {
+	reason := r.refusal(c, e)
+	if reason != "" || !c.Trigger.First {
+		return reason
+	}
+	p := r.person(e.User)
+	if find(p.spent, c.ID, key) != nil {
+		return "not_first"
+	}
+	p.spent = append(p.spent, &thread{campaign: c.ID, key: key})
+	return ""
+}
+
+// launch fires at t, or arms the delay that begins there.
+func (r *run) launch(f firing, t int64) {
+	if delay := f.c.Trigger.Delay; delay > 0 {
+		r.arm(f, t+delay)
+		return
+	}
+	r.gates(f, t, false)
 }
 
 // arm makes a timer; one whose deadline is past is judged at once (semantics 2.10).
