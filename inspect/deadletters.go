@@ -178,9 +178,15 @@ func headers(record *kgo.Record) map[string]string {
 // Whole is a dead letter with everything it carries.
 type Whole struct {
 	DeadLetter
-	Headers []webhook.RecordHeader `json:"headers"`
-	Value   json.RawMessage        `json:"value"`          // as JSON, else as a text, in base64 where it is none
-	Body    string                 `json:"body,omitempty"` // of a delivery, where it is text
+	Headers []Header        `json:"headers"`
+	Value   json.RawMessage `json:"value"`          // as JSON, else as a text, in base64 where it is none
+	Body    string          `json:"body,omitempty"` // of a delivery, where it is text
+}
+
+// Header is one header of a record.
+type Header struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
 }
 
 // Show finds the dead letters of one id or fire_id, in order of time.
@@ -193,7 +199,7 @@ func (r *Reader) Show(ctx context.Context, topics kafka.Topics, id string) ([]Wh
 	err := r.dead(ctx, topics, f, func(d *DeadLetter, record *kgo.Record) error {
 		w := Whole{DeadLetter: *d, Value: shown(record.Value)}
 		for _, h := range record.Headers {
-			w.Headers = append(w.Headers, webhook.RecordHeader{Key: h.Key, Value: string(h.Value)})
+			w.Headers = append(w.Headers, Header{h.Key, string(h.Value)})
 		}
 		if delivery, err := webhook.DecodeDelivery(record.Value); err == nil && d.Kind == Webhooks && utf8.Valid(delivery.Body) {
 			w.Body = string(delivery.Body)

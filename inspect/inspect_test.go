@@ -16,6 +16,7 @@ import (
 
 	"vigil/inspect"
 	"vigil/kafka"
+	"vigil/trigger"
 	"vigil/webhook"
 )
 
@@ -309,6 +310,7 @@ func TestUsers(t *testing.T) {
 		&kgo.Record{Topic: topics.State, Key: []byte("ada"), Value: record(`{"n":2}`)},
 		&kgo.Record{Topic: topics.State, Key: []byte("bob")},
 		&kgo.Record{Topic: topics.State, Key: []byte("cleo"), Value: []byte{9}},
+		&kgo.Record{Topic: topics.State, Key: []byte(trigger.PartitionKey), Value: []byte{1}},
 	)
 	u, err := b.reader.User(t.Context(), topics, "ada")
 	if err != nil || u.State == nil || string(u.State.Profile) != `{"n":2}` {

@@ -79,14 +79,16 @@ func (r *Reader) Users(ctx context.Context, topics kafka.Topics, show func(*User
 		s := scan{topic: topics.State, only: func(partition int32) bool { return partition == id }}
 		last := map[string]int64{}
 		err := r.read(ctx, s, func(record *kgo.Record) error {
-			last[string(record.Key)] = record.Offset
+			if key := string(record.Key); key != trigger.PartitionKey { // the partition's own is no user
+				last[key] = record.Offset
+			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 		err = r.read(ctx, s, func(record *kgo.Record) error {
-			if last[string(record.Key)] != record.Offset || len(record.Value) == 0 {
+			if offset, ok := last[string(record.Key)]; !ok || offset != record.Offset || len(record.Value) == 0 {
 				return nil
 			}
 			return show(describe(record))

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -62,19 +65,24 @@ that needed none. With --follow it stays and prints what comes. -o json is one o
 
 // attemptWriter prints attempts; its columns have a fixed width, for they come one by one.
 type attemptWriter struct {
-	w    io.Writer
-	json bool
+	w      io.Writer
+	json   bool
+	headed bool
 }
 
 func newAttemptWriter(w io.Writer, output string) *attemptWriter {
-	return &attemptWriter{w, output == "json"}
+	return &attemptWriter{w: w, json: output == "json"}
 }
 
-const attemptLine = "%-24s  %-9s  %2s  %3s  %7s  %-20s  %-16s  %-12s  %-32s  %s\n"
+const attemptLine = "%-24s  %-9s  %2s  %4s  %7s  %-20s  %-16s  %-12s  %-32s  %s\n"
 
 func (a *attemptWriter) write(t *webhook.Attempt) error {
 	if a.json {
 		return json.NewEncoder(a.w).Encode(t)
+	}
+	if !a.headed {
+		a.headed = true
+		fmt.Fprintf(a.w, attemptLine, "AT", "OUTCOME", "N", "HTTP", "TOOK", "CAMPAIGN", "ENDPOINT", "USER", "FIRE_ID", "REASON")
 	}
 	status, took := "", ""
 	if t.Status != 0 {
@@ -113,9 +121,8 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z
 
 // clean is a text from outside on one line of a terminal: what cannot be printed is escaped.
 func clean(text string) string {
-	quoted := strconv.QuoteToGraphic(text)
-	if quoted == `"`+text+`"` {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) {
 		return text
 	}
-	return quoted
+	return strconv.QuoteToGraphic(text)
 }

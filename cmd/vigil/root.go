@@ -52,7 +52,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		demoCommand(), runCommand(), processorCommand(), sinkCommand(), brokerCommand(), topicsCommand(), produceCommand(),
 		lintCommand(), simulateCommand(), schemaCommand(), deliveriesCommand(), deadLettersCommand(), stateCommand(),
-		configCommand(), versionCommand(),
+		doctorCommand(), configCommand(), versionCommand(),
 		healthcheckCommand(), demoGeneratorCommand(), demoReceiverCommand(),
 	)
 	root.InitDefaultCompletionCmd()
