@@ -137,7 +137,11 @@ func (g *gen) near(from, to int64) int64 {
 		in = in[max(0, i-3):min(len(in), i+3)]
 	}
 	l := g.h.Lateness
-	return pick(g, in...) + pick[int64](g, 0, 0, 0, -1, 1, l, l+1, l-1, 1000)
+	at := pick(g, in...) + pick[int64](g, 0, 0, 0, -1, 1, l, l+1, l-1, 1000)
+	if to > g.rt+hour && g.chance(12) { // where memory ends; the record time only
+		at += pick(g, g.h.Age, g.h.Age+1, g.h.Age-l, min(g.h.MaxDelay, hour), min(g.h.MaxDelay, hour)+1)
+	}
+	return at
 }
 
 // mark notes when the timers and windows of an event end.
