@@ -2,9 +2,12 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 const (
@@ -68,7 +71,7 @@ func (c *Checkup) checkGroups(ctx context.Context) {
 			found := all[group]
 			err = found.Error()
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // such a group has no members yet
 			c.asked("lag", fmt.Errorf("describe group %s: %w", group, err))
 			continue
 		}

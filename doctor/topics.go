@@ -50,16 +50,21 @@ func (c *Checkup) checkTopics(ctx context.Context) {
 		return
 	}
 	missing := map[string]bool{}
+	var absent []string
 	before := len(c.findings)
 	for _, d := range differences {
 		switch d.Code {
 		case kafka.CodeMissing:
 			missing[d.Topic] = true
-			c.note("topics", Warn, "topic "+d.Topic+" is missing; it is made at the start, where the brokers allow it", "vigil topics create")
+			absent = append(absent, d.Topic)
 		case kafka.CodePartitions:
 			missing[d.Topic] = true
 			c.note("topics", Fail, d.Text, "use another topic_prefix and group, or restore the old count of the inputs")
 		}
+	}
+	if len(absent) > 0 {
+		c.note("topics", Warn, fmt.Sprintf("%s missing: %s; they are made at the start, where the brokers allow it",
+			are(len(absent), "topic"), strings.Join(absent, ", ")), "vigil topics create")
 	}
 	have, err := c.describe(ctx, specs)
 	if err != nil {
@@ -162,7 +167,11 @@ func (c *Checkup) checkRetention(topic string, kept int64) {
 		c.note("retention", Warn, fmt.Sprintf("campaign %s looks back %s, topic %s keeps %s: back-tests, backfills and verify cannot see a whole window",
 			id, spell(millis(longest)), topic, spell(millis(kept))), c.alter(topic, fmt.Sprintf("retention.ms=%d", longest)))
 	}
-	if !short {
+	switch {
+	case short:
+	case longest == 0:
+		c.ok("retention", "topic %s keeps %s, and no campaign looks back", topic, spell(millis(kept)))
+	default:
 		c.ok("retention", "topic %s keeps %s, the longest window of a campaign is %s", topic, spell(millis(kept)), spell(millis(longest)))
 	}
 }
