@@ -81,7 +81,7 @@ func (s *Sink) take(fetches kgo.Fetches) []*parcel {
 func (s *Sink) open(part *partition, r *kgo.Record) *parcel {
 	d, err := webhook.DecodeDelivery(r.Value)
 	since := r.Timestamp
-	if err == nil && !d.DecidedAt.IsZero() {
+	if err == nil && !d.DecidedAt.IsZero() && origin(r) == webhook.OriginAuto { // a replay waits since it was written
 		since = d.DecidedAt
 	}
 	seq, fresh := part.Fetched(r.Offset, r.LeaderEpoch, since)
