@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,7 +17,6 @@ import (
 	"vigil/doctor"
 	"vigil/kafka"
 	"vigil/sink/egress"
-	"vigil/state"
 )
 
 // ward is a cluster, folders and a checkup of them.
@@ -207,7 +207,7 @@ func TestReceivers(t *testing.T) {
 func TestHost(t *testing.T) {
 	w := newWard(t)
 	dir := w.checkup.Config.DataDir
-	store, _, err := state.OpenBadger(filepath.Join(dir, "state", "0"), state.Options{})
+	store, err := badger.Open(badger.DefaultOptions(filepath.Join(dir, "state", "0")).WithLogger(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
