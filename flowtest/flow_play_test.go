@@ -16,7 +16,7 @@ const (
 	crowdSeed   = 7
 	leastFires  = 100              // of each campaign: fewer would say little about it
 	judgeWithin = 90 * time.Second // for the processors to come to the end of the inputs
-	sendWithin  = 90 * time.Second // from then on, for the sink to send the rest
+	sendWithin  = 7 * time.Minute  // from then on, for the sink to send the rest
 )
 
 // play is one run of the crowd through real processes.

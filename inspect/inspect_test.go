@@ -192,8 +192,12 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 	for _, f := range []inspect.DeadFilter{
-		{Reason: "not_json"}, {User: "bob"}, {IDs: []string{list[0].ID}},
-		{Campaign: "c"}, {Since: start.Add(time.Second)}, {IDs: []string{"f1"}},
+		{Reason: "not_json"},
+		{User: "bob"},
+		{IDs: []string{list[0].ID}},
+		{Campaign: "c"},
+		{Since: start.Add(time.Second)},
+		{IDs: []string{"f1"}},
 	} {
 		if one, _, err := b.reader.DeadLetters(t.Context(), topics, f, 0); err != nil || len(one) != 1 {
 			t.Errorf("%+v: %d, %v", f, len(one), err)

@@ -110,11 +110,7 @@ func (s *stage) decisions() ([]string, error) {
 				continue
 			}
 			for _, m := range f.GetMetric() {
-				var labels []string
-				for _, l := range m.GetLabel() { // campaign, reason
-					labels = append(labels, cmp.Or(l.GetValue(), "-"))
-				}
-				now[strings.Join(labels, " ")] += m.GetCounter().GetValue()
+				now[labelsOf(m.GetLabel())] += m.GetCounter().GetValue()
 			}
 		}
 	}
@@ -149,14 +145,22 @@ func (s *stage) deadLetters() ([]string, error) {
 			return nil, err
 		}
 		for _, r := range records {
-			for _, h := range r.Headers {
-				if h.Key == "x-reason-code" {
-					lines = append(lines, fmt.Sprintf("%s %s %s", topic, r.Key, h.Value))
-				}
+			i := slices.IndexFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == "x-reason-code" })
+			if i >= 0 {
+				lines = append(lines, fmt.Sprintf("%s %s %s", topic, r.Key, r.Headers[i].Value))
 			}
 		}
 	}
 	return lines, nil
+}
+
+// labelsOf are the values of campaign and reason.
+func labelsOf[L interface{ GetValue() string }](pairs []L) string {
+	var labels []string
+	for _, l := range pairs {
+		labels = append(labels, cmp.Or(l.GetValue(), "-"))
+	}
+	return strings.Join(labels, " ")
 }
 
 // journal tells moves of the clock to the second, clamps exactly.
