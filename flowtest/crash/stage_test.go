@@ -1,0 +1,230 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/campaign"
+	"vigil/kafka"
+	"vigil/replay"
+	"vigil/trigger"
+	"vigil/webhook"
+)
+
+const (
+	input      = "events"
+	partitions = 2
+	users      = 12 // of each round, and as many that come in every round
+	patience   = 60 * time.Second
+)
+
+func times() trigger.Options {
+	return trigger.Options{AllowedLateness: 100, MaxEventAge: 7_200_000, MaxFireDelay: 86_400_000}
+}
+
+// campaigns have a fire that needs no state, one that needs a timer, and one that counts over all rounds: an event that
+// is judged twice, or not at all, makes it fire for another anchor.
+func campaigns() []*campaign.Campaign {
+	var all []*campaign.Campaign
+	for _, text := range []string{
+		`{id: bought, trigger: {type: single_action, did: buy}, webhook: {endpoint: shop}}`,
+		`{id: cart, trigger: {type: inaction_within_time, did: add, did_not: buy, within: 1s}, webhook: {endpoint: shop}}`,
+		`{id: second, trigger: {type: single_action, did: {event: buy, count: 2}}, webhook: {endpoint: shop}}`,
+		`{id: third, trigger: {type: single_action, did: {event: buy, count: 3}}, webhook: {endpoint: shop}}`,
+	} {
+		c, problems := campaign.Parse("campaign.yaml", []byte(text))
+		if campaign.Failed(problems) {
+			panic(fmt.Sprint(problems)) // text of ours
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// stage is the broker, what was written to it, and the disk of the children.
+type stage struct {
+	t          *testing.T
+	cluster    *kfake.Cluster
+	client     *kgo.Client
+	adm        *kadm.Client
+	ids        map[string][16]byte // of topics
+	dir        string
+	checkpoint time.Duration
+	rounds     int
+	lines      [partitions]bytes.Buffer // the input as a simulation reads it
+}
+
+func newStage(t *testing.T, checkpoint time.Duration) *stage {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, input))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	s := &stage{t: t, cluster: cluster, dir: t.TempDir(), checkpoint: checkpoint, ids: map[string][16]byte{}}
+	s.client = s.connect(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(100*time.Millisecond))
+	s.adm = kadm.NewClient(s.client)
+	specs := kafka.Specs(kafka.Names("vigil"), partitions)
+	if err := kafka.Ensure(t.Context(), s.adm, specs); err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range specs {
+		s.ids[spec.Name] = cluster.TopicInfo(spec.Name).TopicID
+	}
+	return s
+}
+
+func (s *stage) connect(more ...kgo.Opt) *kgo.Client {
+	s.t.Helper()
+	client, err := kgo.NewClient(append(more, kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.MetadataMinAge(50*time.Millisecond))...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(client.Close)
+	return client
+}
+
+// sendRound writes one round, a partition's part of it as one batch: a cart that is left and one that is bought by users
+// of this round alone, and a buy of everybody who comes always.
+func (s *stage) sendRound() {
+	s.t.Helper()
+	s.rounds++
+	now := time.Now()
+	var records []*kgo.Record
+	add := func(i int, user, eventType string) {
+		id := fmt.Sprintf("%s-%s-%d", user, eventType, s.rounds)
+		value, err := json.Marshal(map[string]any{"user": user, "type": eventType, "id": id, "time": now.UnixMilli(), "received": now.UnixMilli()})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		p := i % partitions
+		s.lines[p].Write(append(value, '\n'))
+		records = append(records, &kgo.Record{Topic: input, Partition: int32(p), Key: []byte(user), Value: value, Timestamp: now})
+	}
+	for i := range users {
+		cart := fmt.Sprintf("round%d-%d", s.rounds, i)
+		add(i, cart, "add")
+		if i%3 == 0 {
+			add(i, cart, "buy")
+		}
+		add(i, fmt.Sprintf("always-%d", i), "buy")
+	}
+	if err := s.client.ProduceSync(s.t.Context(), records...).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// wanted are the fires of an uninterrupted run, sorted.
+func (s *stage) wanted() []string {
+	s.t.Helper()
+	var all []string
+	until := time.Now().Add(time.Hour).UnixMilli()
+	for p := range partitions {
+		var out bytes.Buffer
+		_, err := replay.Simulate(s.t.Context(), replay.Simulation{
+			Catalog: campaign.NewCatalog(campaigns()), Options: times(), FiresOnly: true, Until: &until,
+		}, bytes.NewReader(s.lines[p].Bytes()), &out)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for line := range bytes.Lines(out.Bytes()) {
+			var d struct {
+				Campaign, User, Anchor string
+				At                     int64
+				FireID                 string `json:"fire_id"`
+			}
+			if err := json.Unmarshal(line, &d); err != nil {
+				s.t.Fatal(err)
+			}
+			all = append(all, fmt.Sprint(p, d.Campaign, d.User, d.At, d.FireID))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// fires are those that are committed, sorted; one that is there twice is listed twice.
+func (s *stage) fires() []string {
+	s.t.Helper()
+	var all []string
+	for _, r := range s.read("vigil.webhooks") {
+		d, err := webhook.DecodeDelivery(r.Value)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, fmt.Sprint(r.Partition, d.Campaign, d.User, d.At.UnixMilli(), d.FireID))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// read is everything that is committed in a topic.
+func (s *stage) read(topic string) (all []*kgo.Record) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	ends, err := s.adm.ListCommittedOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
+	ends.Each(func(l kadm.ListedOffset) {
+		if l.Offset > 0 {
+			from[l.Partition], left[l.Partition] = kgo.NewOffset().AtStart(), l.Offset
+		}
+	})
+	if len(left) == 0 {
+		return nil
+	}
+	client := s.connect(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	defer client.Close()
+	for len(left) > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			s.t.Fatalf("read %s: %v", topic, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+			if !r.Attrs.IsControl() {
+				all = append(all, r)
+			}
+		})
+	}
+	return all
+}
+
+// awaitFires waits until as many fires are committed as are wanted of what was written, or the child has died.
+func (s *stage) awaitFires(c *child) {
+	s.t.Helper()
+	want := len(s.wanted())
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !c.dead() {
+		got := len(s.fires())
+		if got >= want {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-end.C:
+			s.t.Fatalf("%d of %d fires within %s\n%s", got, want, patience, c.log.text())
+		}
+	}
+}
