@@ -8,8 +8,8 @@ import (
 // TestEngineForgetsInTime compares the engine with the model where something is remembered to the millisecond, in
 // places that random histories hardly reach.
 func TestEngineForgetsInTime(t *testing.T) {
-	const base, second = 1748858400000, 1000
-	date := fmt.Sprintf(`"date":%d`, base-second)
+	const zero, second = 1748858400000, 1000
+	date := fmt.Sprintf(`"date":%d`, zero-second)
 	absence := func(repeat string) object {
 		return object{"type": "inaction_within_time", "did": "A", "did_not": "B", "within": "1m", "on_repeat": repeat}
 	}
@@ -54,10 +54,10 @@ func TestEngineForgetsInTime(t *testing.T) {
 
 // eventLine is a line about a time, in ms after 2025-06-02T10:00:00Z; the number of its id is still open.
 func eventLine(eventType string, ts, rt int64, props string) string {
-	const base = 1748858400000
+	const zero = 1748858400000
 	if props != "" {
 		props = "," + props
 	}
 	return fmt.Sprintf(`{"user":"u","type":%q,"id":"e%%d","time":%d,"received":%d,"properties":{"k":"k"%s}}`,
-		eventType, base+ts, base+rt, props)
+		eventType, zero+ts, zero+rt, props)
 }
