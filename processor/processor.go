@@ -104,17 +104,14 @@ var errFatal = errors.New("cannot go on")
 func (p *Processor) Run(ctx context.Context) error {
 	defer p.adm.Close()
 	if err := p.checkTopics(ctx); err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	wait := 100 * time.Millisecond
 	for {
 		began := time.Now()
 		err := p.session(ctx)
-		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			return nil // asked to stop before there was anything to finish
-		}
 		if ctx.Err() != nil || err == nil {
-			return err
+			return unlessStopped(ctx, err)
 		}
 		if fatal(err) {
 			return err
@@ -131,6 +128,14 @@ func (p *Processor) Run(ctx context.Context) error {
 		}
 		wait = min(2*wait, 10*time.Second)
 	}
+}
+
+// unlessStopped is err, or nil where a stop is what ended it: there was nothing to finish yet.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 func fatal(err error) bool {

@@ -142,6 +142,9 @@ func (s *Sink) Run(ctx context.Context) error {
 			Msg("the egress guard is open for every URL: for development only")
 	}
 	largest, err := s.findTopics(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("sink: %w", err)
 	}

@@ -286,3 +286,11 @@ func (s *stage) campaignStatus(id string) string {
 	text, _ := status.(string) // a campaign that nobody knows is active
 	return text
 }
+
+// must ends the test on an error.
+func (s *stage) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
