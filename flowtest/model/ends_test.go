@@ -26,19 +26,25 @@ func TestEngineForgetsInTime(t *testing.T) {
 	}{
 		{"the last cycle, restart", absence("restart"), lapsed},
 		{"the last cycle, first", absence("first"), lapsed},
-		{"decided slots", object{"type": "date_time_property", "on": "A", "property": "date", "key": "k", "past": "fire"},
+		{
+			"decided slots",
+			object{"type": "date_time_property", "on": "A", "property": "date", "key": "k", "past": "fire"},
 			func(props string) []string {
 				return []string{
 					eventLine("A", 0, 0, props), eventLine("A", 7*day-1, 7*day-1, props), eventLine("A", 7*day, 7*day, props),
 					eventLine("A", 7*day+1, 7*day+1, props), eventLine("A", 7*day+2, 7*day+2, props),
 				}
-			}},
-		{"cancel_on", object{"type": "date_time_property", "on": "A", "property": "date", "key": "k", "past": "fire", "cancel_on": "B"},
+			},
+		},
+		{
+			"cancel_on",
+			object{"type": "date_time_property", "on": "A", "property": "date", "key": "k", "past": "fire", "cancel_on": "B"},
 			func(props string) []string {
 				return []string{
 					eventLine("B", 0, 0, props), eventLine("A", -2, day, props), eventLine("A", -1, day+1, props),
 				}
-			}},
+			},
+		},
 	} {
 		h := &History{Lateness: 30 * second, Age: 2 * day, MaxDelay: day, Until: "drain", Campaigns: []map[string]any{
 			{"id": "c", "webhook": object{"url": "https://example.com/hook"}, "trigger": c.trigger},
