@@ -28,7 +28,7 @@ func engine(ctx context.Context, p part) (*figures, error) {
 		Group: p.Prefix + ".processor", Instance: "bench", DataDir: p.Folder, Times: times(),
 		CommitInterval: commitMillis * time.Millisecond, CheckpointInterval: 3 * time.Second,
 		ClockGrace: 24 * time.Hour, // the wall clock fires nothing: the events say what is due
-		Workers: 1, Catalog: cat, Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel), Registerer: registry,
+		Workers:    1, Catalog: cat, Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel), Registerer: registry,
 	})
 	if err != nil {
 		return nil, err
