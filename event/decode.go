@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // MaxValueBytes bounds the value of a record.
@@ -80,7 +81,8 @@ func (d *Decoder) prepare() {
 	d.none, _ = ParseValue([]byte("{}")) // valid as it stands
 }
 
-// Decode turns one record into an event, or says why not with an *Error. The event lives until the next Decode.
+// Decode turns one record into an event, or says why not with an *Error. The event lives until the next Decode, and as
+// long as the bytes of the record stay as they are.
 func (d *Decoder) Decode(r Record) (*Event, error) {
 	d.ev = Event{RT: r.RT}
 	p, err := d.parts(r)
@@ -96,7 +98,9 @@ func (d *Decoder) Decode(r Record) (*Event, error) {
 // DecodeProfile reads a record of a profiles topic, whose value is the user's whole profile; that of a tombstone is nil
 // (interface 2). It errs with an *Error. The profile shares nothing with the record.
 func (d *Decoder) DecodeProfile(r Record) (name string, profile []byte, err error) {
-	if name, err = user(parts{userBytes: r.Key}); err != nil || r.Value == nil {
+	name, err = user(parts{userBytes: r.Key})
+	name = strings.Clone(name)
+	if err != nil || r.Value == nil {
 		return name, nil, err
 	}
 	doc, err := d.object(r.Value)
@@ -235,7 +239,7 @@ func user(p parts) (string, error) {
 	case !utf8.Valid(text):
 		return "", wrong(CodeUser, "the user is not valid UTF-8")
 	}
-	return string(text), nil
+	return unsafe.String(&text[0], len(text)), nil
 }
 
 // maxNames bounds the memory of type names; types beyond it are as good, only slower.

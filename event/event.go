@@ -14,7 +14,8 @@ const (
 	MaxSkewMillis = 2 * 60 * 1000 // how far ts may be ahead of rt before it becomes rt
 )
 
-// Event is one record of an input topic, decoded. It aliases its Decoder and is valid until the next Decode.
+// Event is one record of an input topic, decoded. It aliases its record and its Decoder and is valid
+// until the next Decode.
 type Event struct {
 	User  string
 	Type  string

@@ -10,7 +10,9 @@ import (
 // restore, about 3 s for a million records; a short one writes the same user again and again.
 const (
 	smallRows     = 20_000           // dirty users that are written as soon as the interval is over
-	maxTail       = 250_000          // changelog records of a partition behind which a checkpoint no longer waits
+	tailPerUser   = 4                // changelog records per user in memory for which a checkpoint waits,
+	shortTail     = 250_000          // but for so many in any case,
+	longTail      = 1_000_000        // and never for more
 	maxCheckpoint = 60 * time.Second // after which none waits
 	recordsSchema = 1
 )
@@ -28,7 +30,7 @@ func (s *session) checkpoint(p *partition, last bool) {
 		return
 	}
 	since := time.Since(p.checkpoint)
-	if n == 0 || since < s.cfg.CheckpointInterval || n > smallRows && p.tail < maxTail && since < maxCheckpoint {
+	if n == 0 || since < s.cfg.CheckpointInterval || n > smallRows && p.tail < s.maxTail(p) && since < maxCheckpoint {
 		return
 	}
 	p.checkpoint, p.tail = time.Now(), 0
@@ -40,6 +42,20 @@ func (s *session) checkpoint(p *partition, last bool) {
 		return nil
 	})
 }
+
+// maxTail is how many changelog records a restore may have to read before a checkpoint no longer waits for more. With
+// many records to a user most of them are of users that are written but once. Where memory is short it is few, for only
+// what the store has can be evicted.
+func (s *session) maxTail(p *partition) int64 {
+	stats := p.engine.Stats()
+	if stats.Bytes > s.budget() {
+		return shortTail
+	}
+	return min(max(int64(stats.Users)*tailPerUser, shortTail), longTail)
+}
+
+// budget is the bytes of records that a partition may keep in memory.
+func (s *session) budget() int64 { return s.cfg.CacheBytes / int64(max(len(s.partitions), 1)) }
 
 // checkpointed takes in the end of the checkpoint under way, which it waits for if asked to; false while it goes on.
 func (s *session) checkpointed(p *partition, wait bool) bool {
@@ -57,7 +73,7 @@ func (s *session) checkpointed(p *partition, wait bool) bool {
 	p.done = nil
 	if !p.broken.Load() {
 		p.engine.Stored()
-		p.engine.Evict(s.cfg.CacheBytes / int64(max(len(s.partitions), 1)))
+		p.engine.Evict(s.budget())
 	}
 	return true
 }

@@ -3,8 +3,6 @@ package processor
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-
-	"vigil/trigger"
 )
 
 // metrics are those of a processor. A decision's children are resolved once per campaign and reason.
@@ -59,10 +57,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 }
 
-func (m *metrics) decision(d *trigger.Decision) {
-	reason := string(d.Reason)
-	if d.Fire {
+// decision is the counter of an outcome.
+func (m *metrics) decision(o outcome) prometheus.Counter {
+	reason := string(o.reason)
+	if reason == "" {
 		reason = "fire"
 	}
-	m.decisions.WithLabelValues(d.CampaignID, reason).Inc()
+	return m.decisions.WithLabelValues(o.campaign, reason)
 }

@@ -3,9 +3,11 @@ package processor
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/campaign"
@@ -38,6 +40,7 @@ type partition struct {
 	outBytes int
 	states   []kgo.Record // reused; changelog records of the commit
 	journal  journal
+	wall     time.Time   // when the step began
 	record   *kgo.Record // in hand; nil while the clock settles
 
 	// The checkpoint to come.
@@ -46,11 +49,15 @@ type partition struct {
 	offset     atomic.Int64 // the next changelog offset after the last commit's records
 	topicID    string
 	checkpoint time.Time
+	counts     map[outcome]prometheus.Counter
 	done       chan struct{} // closed when the checkpoint under way ends; nil: none is
 }
 
 func newPartition(p *Processor, id int32, topics int) *partition {
-	part := &partition{Processor: p, id: id, queue: make([][]*kgo.Record, topics), known: make([]bool, topics), held: make([]bool, topics)}
+	part := &partition{
+		Processor: p, id: id, queue: make([][]*kgo.Record, topics), known: make([]bool, topics), held: make([]bool, topics),
+		counts: map[outcome]prometheus.Counter{},
+	}
 	for range topics {
 		part.next, part.read, part.committed = append(part.next, -1), append(part.read, -1), append(part.committed, -1)
 	}
@@ -78,7 +85,7 @@ func (p *partition) setCatalog(cat *campaign.Catalog) error {
 
 // decided is what the engine tells: counted, and a fire becomes a record on its way out.
 func (p *partition) decided(d *trigger.Decision) {
-	p.metrics.decision(d)
+	p.count(d)
 	if !d.Fire {
 		return
 	}
@@ -92,6 +99,24 @@ func (p *partition) decided(d *trigger.Decision) {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: []byte(h.Value)})
 	}
 	p.send(r)
+}
+
+// outcome is a label pair of the decisions counted.
+type outcome struct {
+	campaign string
+	reason   trigger.Reason
+}
+
+// count counts a decision; the children of the metric are looked up once.
+func (p *partition) count(d *trigger.Decision) {
+	o := outcome{d.CampaignID, d.Reason}
+	counter := p.counts[o]
+	if counter == nil {
+		o.campaign = strings.Clone(o.campaign)
+		counter = p.metrics.decision(o)
+		p.counts[o] = counter
+	}
+	counter.Inc()
 }
 
 func (p *partition) send(r *kgo.Record) {

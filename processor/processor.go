@@ -74,6 +74,7 @@ func New(cfg Config) (*Processor, error) {
 		return nil, err
 	}
 	cfg.Workers = max(cfg.Workers, 1)
+	cfg.Times.BareSkips = true
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = DefaultCacheBytes
 	}

@@ -11,8 +11,8 @@ import (
 	"vigil/event"
 )
 
-// maxSkew is how far a record's time may be ahead of the wall clock before it is taken as now (semantics 2.1).
-const maxSkew = 2 * time.Minute
+// maxSkew is how far, in ms, a record's time may be ahead of the wall clock before it is taken as now (semantics 2.1).
+const maxSkew = event.MaxSkewMillis
 
 // step takes what was polled for the partition, one list per input topic, and lets the wall clock settle what is due. A
 // panic in the engine ends the session, whose work is undone; the record in hand is a dead letter when it comes again.
@@ -20,6 +20,7 @@ func (p *partition) step(batches [][]*kgo.Record, ends *observed) (err error) {
 	if p.engine == nil {
 		return nil
 	}
+	p.wall = time.Now()
 	defer func() {
 		if v := recover(); v != nil {
 			p.faults.add(p.record)
@@ -86,11 +87,11 @@ func (p *partition) take(topic int, r *kgo.Record) error {
 // recordTime is rt; one too far ahead of the wall clock is taken as now and journalled, so that one producer with a
 // wrong clock cannot fire everybody's timers and a replay does the same.
 func (p *partition) recordTime(r *kgo.Record) int64 {
-	now := time.Now()
-	if r.Timestamp.Sub(now) <= maxSkew {
-		return r.Timestamp.UnixMilli()
+	rt, now := r.Timestamp.UnixMilli(), p.wall.UnixMilli()
+	if rt-now <= maxSkew {
+		return rt
 	}
-	rt := now.UnixMilli()
+	rt = now
 	p.metrics.recordSkew.Inc()
 	p.journal.Clamps = append(p.journal.Clamps, clamp{r.Topic, r.Offset, rt})
 	return rt

@@ -353,7 +353,10 @@ func (r *reader) bytes(n int) []byte {
 
 // text aliases the record, whose bytes never change.
 func (r *reader) text(n int) string {
-	b := r.bytes(n)
+	return aliased(r.bytes(n))
+}
+
+func aliased(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}

@@ -68,7 +68,7 @@ func (t *thread) wasDecided(slot string) bool {
 // reschedule ends what is pending of the thread: a newer date takes its place.
 func (e *Engine) reschedule(st start) {
 	ts := e.ev.TS
-	for _, p := range ended(st.s, []*thread{st.t}, func(tm *timer) bool { return ts <= tm.due && tm.t0 <= ts }) {
+	for _, p := range e.ended(st.s, []*thread{st.t}, func(tm *timer) bool { return ts <= tm.due && tm.t0 <= ts }) {
 		old := st
 		old.anchor, old.slot = p.tm.anchorID(), p.tm.slot
 		e.skip(st.c, old, Rescheduled, ts)

@@ -23,6 +23,7 @@ type Options struct {
 	MaxEventAge     int64
 	MaxFireDelay    int64
 	Run             string
+	BareSkips       bool // skips are handed over without FireID, for those who only count them
 }
 
 // Engine decides for one partition. It has one caller at a time.
@@ -41,6 +42,8 @@ type Engine struct {
 	snap    *event.Snapshot // of ev, made when first needed
 	matches []campaign.Match
 	batch   []settlement
+	over    []settlement // of ended
+	scratch scratch
 	reader  event.Reader
 	out     Decision
 }
@@ -217,15 +220,9 @@ func (e *Engine) key(c *campaign.Campaign) (string, bool) {
 // snapshot is the event in hand as it is kept.
 func (e *Engine) snapshot() *event.Snapshot {
 	if e.snap == nil {
-		e.snap = e.bare()
-		e.snap.Props = e.ev.Props.AppendJSON(nil)
+		e.snap = e.scratch.snapshot(e.ev)
 	}
 	return e.snap
-}
-
-// bare is the event in hand as it is kept where nothing will be told of its properties.
-func (e *Engine) bare() *event.Snapshot {
-	return &event.Snapshot{ID: strings.Clone(e.ev.ID), Type: strings.Clone(e.ev.Type), TS: e.ev.TS}
 }
 
 func (e *Engine) campaign(id string) *campaign.Campaign {

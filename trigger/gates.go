@@ -61,7 +61,9 @@ func (e *Engine) skip(c *campaign.Campaign, st start, reason Reason, at int64) {
 	d := Decision{Reason: reason, CampaignID: id, Campaign: c, User: st.u.name, AnchorID: st.anchor, Slot: st.slot, At: at}
 	if st.t != nil {
 		d.Key = st.t.key
-		d.FireID = e.fireID(id, c, st)
+		if !e.opt.BareSkips {
+			d.FireID = e.fireID(id, c, st)
+		}
 	}
 	e.tell(&d)
 }

@@ -35,7 +35,7 @@ func (e *Engine) startAbsence(st start) {
 		return
 	}
 	if tr.Repeat == campaign.Restart {
-		for _, p := range ended(st.s, []*thread{t}, func(tm *timer) bool { return tm.t0 < ts && ts <= tm.due }) {
+		for _, p := range e.ended(st.s, []*thread{t}, func(tm *timer) bool { return tm.t0 < ts && ts <= tm.due }) {
 			old := st
 			old.anchor, old.slot = p.tm.anchorID(), p.tm.slot
 			e.skip(st.c, old, Restarted, ts)

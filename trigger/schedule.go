@@ -94,7 +94,7 @@ func (p *partition) seek() {
 
 // keep remembers an event for the instants to come (3.7).
 func (e *Engine) keep(st start, m campaign.Match) {
-	ev := e.bare()
+	ev := e.scratch.bare(e.ev)
 	if m.Did != 0 {
 		ev = e.snapshot()
 	}

@@ -81,9 +81,11 @@ func (t *table) touch(i uint32) (*user, error) {
 		to.hot = true
 		return to.user, nil
 	}
-	u := &user{}
+	var u *user
 	if n := len(t.pool); n > 0 {
 		u, t.pool = t.pool[n-1], t.pool[:n-1]
+	} else {
+		u = &user{}
 	}
 	u.name, u.slot = t.records.Name(i), i
 	if err := t.read(i, u); err != nil {

@@ -1,7 +1,6 @@
 package trigger
 
 import (
-	"hash/fnv"
 	"math"
 	"slices"
 
@@ -124,14 +123,17 @@ func (e *Engine) pend(st start, tm *timer) {
 
 // revision is the campaign's revision as a timer keeps it.
 func revision(c *campaign.Campaign) uint32 {
-	h := fnv.New32a()
-	h.Write([]byte(c.Revision))
-	return h.Sum32()
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(c.Revision) {
+		h = (h ^ uint32(c.Revision[i])) * 16777619
+	}
+	return h
 }
 
-// ended lists the timers of threads for which over is true, in the order of 2.3, and takes them off their threads.
-func ended(s *section, threads []*thread, over func(tm *timer) bool) []settlement {
-	var list []settlement
+// ended lists the timers of threads for which over is true, in the order of 2.3, and takes them off their threads. The
+// list is valid until the next call.
+func (e *Engine) ended(s *section, threads []*thread, over func(tm *timer) bool) []settlement {
+	list := e.over[:0]
 	for _, t := range threads {
 		for _, tm := range t.timers {
 			if !tm.deferred && over(tm) {
@@ -143,6 +145,7 @@ func ended(s *section, threads []*thread, over func(tm *timer) bool) []settlemen
 	for _, p := range list {
 		p.t.remove(p.tm)
 	}
+	e.over = list
 	return list
 }
 
@@ -151,7 +154,7 @@ func ended(s *section, threads []*thread, over func(tm *timer) bool) []settlemen
 func (e *Engine) cancel(u *user, s *section, threads []*thread, hits func(t0, due int64) bool) {
 	c := e.campaign(s.id)
 	ts := e.ev.TS
-	for _, p := range ended(s, threads, func(tm *timer) bool { return hits(tm.t0, tm.due) }) {
+	for _, p := range e.ended(s, threads, func(tm *timer) bool { return hits(tm.t0, tm.due) }) {
 		if c.Trigger.Shape != campaign.Date {
 			p.t.closeCycle(p.tm.t0, ts)
 		}
