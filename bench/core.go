@@ -42,9 +42,16 @@ func core(ctx context.Context, p part) (*figures, error) {
 
 // coreBatch times one batch: decoding alone first, then all of it.
 func (f *figures) coreBatch(dec *event.Decoder, engine *trigger.Engine, arena []byte, begin int64) error {
-	const keyBytes = 8
-	each := func(take func(ev *event.Event) error) error {
+	const keyBytes, ahead = 8, 64
+	var keys [][]byte
+	for at := 0; at < len(arena); at += keyBytes + eventBytes {
+		keys = append(keys, arena[at:at+keyBytes])
+	}
+	each := func(expect func(users [][]byte), take func(ev *event.Event) error) error {
 		for at, i := 0, int64(0); at < len(arena); at, i = at+keyBytes+eventBytes, i+1 {
+			if i%ahead == 0 {
+				expect(keys[i:min(int(i)+ahead, len(keys))])
+			}
 			ev, err := dec.Decode(event.Record{
 				Key: arena[at : at+keyBytes], Value: arena[at+keyBytes : at+keyBytes+eventBytes], RT: begin + i/perMilli, Topic: "events",
 			})
@@ -58,12 +65,12 @@ func (f *figures) coreBatch(dec *event.Decoder, engine *trigger.Engine, arena []
 		return nil
 	}
 	watch := started()
-	if err := each(func(*event.Event) error { return nil }); err != nil {
+	if err := each(func([][]byte) {}, func(*event.Event) error { return nil }); err != nil {
 		return err
 	}
 	f.DecodeCPU += watch.cpuTime()
 	watch = started()
-	if err := each(engine.Apply); err != nil {
+	if err := each(engine.Expect, engine.Apply); err != nil {
 		return err
 	}
 	v := f.Produced["state"]

@@ -12,6 +12,7 @@ import (
 // clause, so that the cost of an event follows the campaigns that match it. It may be used from many goroutines.
 type Catalog struct {
 	campaigns []*Campaign
+	index     map[string]int // by id
 	events    map[string]*typeIndex
 	schedules []int
 	session   bool
@@ -40,15 +41,17 @@ type typeIndex struct {
 // pathIndex finds steps by the value of one property.
 type pathIndex struct {
 	path  event.Path
+	texts map[string][]stepRef // by a string, the usual case
 	steps map[filter.Literal][]stepRef
 }
 
 // NewCatalog makes a catalog; ids must be unique.
 func NewCatalog(campaigns []*Campaign) *Catalog {
-	c := &Catalog{campaigns: slices.Clone(campaigns), events: map[string]*typeIndex{}}
+	c := &Catalog{campaigns: slices.Clone(campaigns), events: map[string]*typeIndex{}, index: map[string]int{}}
 	slices.SortFunc(c.campaigns, func(a, b *Campaign) int { return strings.Compare(a.ID, b.ID) })
 	steps := map[string][]stepRef{}
 	for i, campaign := range c.campaigns {
+		c.index[campaign.ID] = i
 		t := &campaign.Trigger
 		c.session = c.session || t.Shape == Session
 		if t.Shape == Schedule {
@@ -80,7 +83,7 @@ func newTypeIndex(refs []stepRef) *typeIndex {
 		if !known {
 			i = len(x.paths)
 			at[best.Path] = i
-			x.paths = append(x.paths, pathIndex{best.Path, map[filter.Literal][]stepRef{}})
+			x.paths = append(x.paths, pathIndex{best.Path, map[string][]stepRef{}, map[filter.Literal][]stepRef{}})
 		}
 		x.paths[i].add(best.Values, ref)
 	}
@@ -90,11 +93,19 @@ func newTypeIndex(refs []stepRef) *typeIndex {
 // add puts a step under each of the values, which may be equal.
 func (p *pathIndex) add(values []filter.Literal, ref stepRef) {
 	for _, value := range values {
-		under := p.steps[value]
-		if len(under) == 0 || under[len(under)-1] != ref {
-			p.steps[value] = append(under, ref)
+		if value.Kind == event.String {
+			p.texts[value.Text] = appendRef(p.texts[value.Text], ref)
+		} else {
+			p.steps[value] = appendRef(p.steps[value], ref)
 		}
 	}
+}
+
+func appendRef(under []stepRef, ref stepRef) []stepRef {
+	if len(under) > 0 && under[len(under)-1] == ref {
+		return under
+	}
+	return append(under, ref)
 }
 
 // clauseCount counts the equality clauses of the steps of one event type.
@@ -147,11 +158,10 @@ func (c *Catalog) At(i int) *Campaign { return c.campaigns[i] }
 
 // Find is the index of a campaign, or -1.
 func (c *Catalog) Find(id string) int {
-	i, found := slices.BinarySearchFunc(c.campaigns, id, func(campaign *Campaign, id string) int { return strings.Compare(campaign.ID, id) })
-	if !found {
-		return -1
+	if i, ok := c.index[id]; ok {
+		return i
 	}
-	return i
+	return -1
 }
 
 // Named tells whether a step of any campaign names this event type; $profile and $erase always are (semantics 2.2).
@@ -192,7 +202,7 @@ func (p *pathIndex) find(props event.Value) []stepRef {
 	v := props.Get(p.path)
 	switch kind := v.Kind(); kind {
 	case event.String:
-		return p.steps[filter.Literal{Kind: kind, Text: string(v.Bytes())}]
+		return p.texts[string(v.Bytes())]
 	case event.Number:
 		d, _ := v.Decimal() // v is a number
 		return p.steps[filter.Literal{Kind: kind, Number: d}]

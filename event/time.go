@@ -7,7 +7,10 @@ import "time"
 const MaxEpochMillis = 8_640_000_000_000_000
 
 // millisFrom is the power of ten from which on an epoch number counts milliseconds, not seconds (semantics 2.1).
-const millisFrom = 11
+const (
+	millisFrom       = 11
+	millisFromNumber = 100_000_000_000
+)
 
 // ParseTime reads a time as semantics 2.1 has it: RFC 3339 with offset, or epoch seconds or milliseconds as a number.
 // It gives ms since the epoch, the rest cut off; false where v is no time, null and missing included.
@@ -16,6 +19,9 @@ func ParseTime(v Value) (ms int64, ok bool) {
 	case String:
 		return ParseRFC3339(v.text())
 	case Number:
+		if n, ok := shortWhole(v.text()); ok && n >= millisFromNumber && n <= MaxEpochMillis {
+			return n, true // by far the most
+		}
 		d, ok := v.Decimal()
 		if !ok {
 			return 0, false

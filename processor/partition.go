@@ -41,6 +41,7 @@ type partition struct {
 	states   []kgo.Record // reused; changelog records of the commit
 	journal  journal
 	wall     time.Time   // when the step began
+	keys     [][]byte    // reused
 	record   *kgo.Record // in hand; nil while the clock settles
 
 	// The checkpoint to come.

@@ -40,7 +40,10 @@ func (p *partition) step(batches [][]*kgo.Record, ends *observed) (err error) {
 }
 
 func (p *partition) takeAll(topic int, records []*kgo.Record) error {
-	for _, r := range records {
+	for i, r := range records {
+		if i%expected == 0 {
+			p.expect(records[i:min(i+expected, len(records))])
+		}
 		if err := p.take(topic, r); err != nil {
 			return err
 		}
@@ -48,6 +51,21 @@ func (p *partition) takeAll(topic int, records []*kgo.Record) error {
 	p.record = nil
 	p.read[topic] = p.next[topic]
 	return nil
+}
+
+// expected is of how many records the users are told to the engine before they come.
+const expected = 64
+
+// expect tells the engine of whom the next records are, where their keys say so.
+func (p *partition) expect(records []*kgo.Record) {
+	if p.cfg.Fields.User != "" {
+		return
+	}
+	p.keys = p.keys[:0]
+	for _, r := range records {
+		p.keys = append(p.keys, r.Key)
+	}
+	p.engine.Expect(p.keys)
 }
 
 // take processes one record: decode, judge, remember. One that is no event becomes a dead letter, and the partition

@@ -44,6 +44,9 @@ type Engine struct {
 	batch   []settlement
 	over    []settlement // of ended
 	scratch scratch
+
+	near    []uint32 // of Expect
+	nearest int64    // means nothing; without it what Expect reads would not be read
 	reader  event.Reader
 	out     Decision
 }

@@ -19,6 +19,9 @@ type Shelf struct {
 	classes []class
 	large   map[uint32][]byte // records beyond the classes, by place
 	bytes   int64
+
+	hashes []uint64 // of Near
+	near   uint64   // means nothing; without it what Near reads would not be read
 }
 
 // place is where one name and its record are.
@@ -63,6 +66,47 @@ func (s *Shelf) ID(name string) (id uint32, fresh bool) {
 	s.index[i] = tag | uint64(id+1)
 	s.places = append(s.places, place{name: s.keep(name), nameLen: uint16(len(name)), class: noRecord})
 	return id, true
+}
+
+// Near appends the numbers of those names that are known, hardly ever of another, and reads what ID, Name and Record
+// will read for them, step by step for all: so the waits for memory overlap.
+func (s *Shelf) Near(ids []uint32, names [][]byte) []uint32 {
+	if len(s.index) == 0 {
+		return ids
+	}
+	s.hashes = s.hashes[:0]
+	for _, name := range names {
+		s.hashes = append(s.hashes, xxhash.Sum64(name))
+	}
+	for _, hash := range s.hashes {
+		s.near += s.index[s.slot(hash)]
+	}
+	for _, hash := range s.hashes {
+		i := s.slot(hash)
+		for s.index[i] != 0 && (s.index[i]^hash)>>32 != 0 {
+			i = s.after(i)
+		}
+		if s.index[i] != 0 {
+			ids = append(ids, uint32(s.index[i])-1)
+		}
+	}
+	for _, id := range ids {
+		s.near += uint64(s.places[id].length)
+	}
+	for _, id := range ids {
+		s.readAt(&s.places[id])
+	}
+	return ids
+}
+
+func (s *Shelf) readAt(p *place) {
+	if p.nameLen > 0 {
+		s.near += uint64(s.names[p.name>>32][uint32(p.name)])
+	}
+	if p.class < largeRecord && p.length > 0 {
+		record := s.classes[p.class].at(p.record)
+		s.near += uint64(record[0]) + uint64(record[p.length-1])
+	}
 }
 
 func (s *Shelf) slot(hash uint64) uint64  { return hash >> 20 & uint64(len(s.index)-1) }

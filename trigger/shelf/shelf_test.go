@@ -3,6 +3,7 @@ package shelf
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -54,6 +55,26 @@ func TestShelfAgainstMap(t *testing.T) {
 			t.Fatalf("%d names, %d bytes; want %d, %d", s.Len(), s.Bytes(), len(ids), total)
 		}
 	})
+}
+
+// Near finds the names that are known and changes nothing.
+func TestNear(t *testing.T) {
+	var s Shelf
+	if got := s.Near(nil, [][]byte{[]byte("ada")}); len(got) != 0 {
+		t.Errorf("in an empty shelf: %v", got)
+	}
+	for i, name := range []string{"ada", "", "bob", "large", "empty"} {
+		if id, _ := s.ID(name); id != uint32(i) {
+			t.Fatalf("%s is %d", name, id)
+		}
+	}
+	s.Put(2, []byte("x"))
+	s.Put(3, make([]byte, maxClass+1))
+	s.Put(4, nil)
+	got := s.Near(nil, [][]byte{[]byte("bob"), []byte("nobody"), []byte("ada"), nil, []byte("large"), []byte("empty")})
+	if want := []uint32{2, 0, 1, 3, 4}; !slices.Equal(got, want) || s.Len() != 5 {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }
 
 // The index grows and finds every name again.
