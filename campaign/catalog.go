@@ -28,8 +28,8 @@ type Match struct {
 // stepRef is one step of one campaign.
 type stepRef struct {
 	campaign int
-	did      uint16 // the bit of the step in Did; 0: it is in DidNot
-	where    *Filter
+	did      uint16  // the bit of the step in Did; 0: it is in DidNot
+	where    *Filter // what is left to ask where the step is found
 }
 
 // typeIndex finds the steps that an event of one type can match. Each step is in one place.
@@ -84,6 +84,9 @@ func newTypeIndex(refs []stepRef) *typeIndex {
 			i = len(x.paths)
 			at[best.Path] = i
 			x.paths = append(x.paths, pathIndex{best.Path, map[string][]stepRef{}, map[filter.Literal][]stepRef{}})
+		}
+		if ref.where.IsEquality() {
+			ref.where = nil
 		}
 		x.paths[i].add(best.Values, ref)
 	}

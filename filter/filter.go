@@ -105,6 +105,13 @@ func (f *Filter) Equalities() []Equality {
 	return equalities(nil, f.parts)
 }
 
+// IsEquality tells whether the filter is one equality check and nothing else: where an index has found it to hold there
+// is nothing left to ask.
+func (f *Filter) IsEquality() bool {
+	return f != nil && len(f.parts) == 1 && f.parts[0].form == property && len(f.parts[0].checks) == 1 &&
+		f.parts[0].checks[0].equals != nil
+}
+
 func equalities(found []Equality, parts []part) []Equality {
 	for i := range parts {
 		p := &parts[i]
