@@ -12,8 +12,16 @@ import (
 	"time"
 )
 
-// campaign counts of the runs on Kafka; the first is the one the raw loop is compared with.
+// counts are the numbers of campaigns of the runs on Kafka; the first is the one the raw loop is compared with.
 func counts() []int { return []int{100, 1, 10, 10_000} }
+
+// named is a number of campaigns in words.
+func named(n int) string {
+	if n == 1 {
+		return "1 campaign"
+	}
+	return fmt.Sprintf("%d campaigns", n)
+}
 
 // report runs everything and keeps the best run of each kind: what disturbs a run only ever makes it dearer.
 type report struct {
@@ -62,7 +70,7 @@ func (r *report) core(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.show(fmt.Sprintf("core, %d campaigns", n), f)
+		r.show("core, "+named(n), f)
 		if n == counts()[0] {
 			r.line("    of which decoding %.2f", f.DecodeCPU/float64(f.Units)*1e6)
 		}
@@ -95,12 +103,12 @@ func (r *report) engine(ctx context.Context, p part) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a folder left in the temporary one is no reason to fail
 	p.Folder = dir
-	return r.onKafka(ctx, "processor", fmt.Sprintf("processor, %d campaigns", p.Campaigns), p)
+	return r.onKafka(ctx, "processor", "processor, "+named(p.Campaigns), p)
 }
 
 // raws runs the raw loop; it writes what the processor wrote.
 func (r *report) raws(ctx context.Context) error {
-	like := r.best[fmt.Sprintf("processor, %d campaigns", counts()[0])]
+	like := r.best["processor, "+named(counts()[0])]
 	for topic, v := range like.Produced {
 		switch {
 		case strings.HasSuffix(topic, ".state"):
