@@ -2,6 +2,7 @@ package flowtest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -21,8 +22,8 @@ func TestFlowOnKafka(t *testing.T) {
 func TestFlowSurvivesKills(t *testing.T) {
 	p := newPlay(t, "kills")
 	p.start()
-	p.killProcessor(0, 0.1)
-	p.killProcessor(0, 0.35)
+	p.killProcessor(0)
+	p.killProcessor(0)
 	p.await("some webhooks are received", time.Minute, func() (bool, string) {
 		ids, _ := p.receiver.received()
 		return ids > 5*leastFires, fmt.Sprintf("%d ids", ids)
@@ -32,22 +33,26 @@ func TestFlowSurvivesKills(t *testing.T) {
 	p.finish()
 }
 
-// killProcessor kills processor i once so much of its own partitions is judged, and starts it again. It must have had
-// work left.
-func (p *play) killProcessor(i int, at float64) {
+// killProcessor kills processor i once it has judged some of the partitions that it holds, and starts it again. It must
+// have had work left.
+func (p *play) killProcessor(i int) {
 	p.t.Helper()
 	victim := p.processors[i]
 	var held []int32
+	var from float64
 	p.await(fmt.Sprintf("%s is in the middle of its work", victim.name), time.Minute, func() (bool, string) {
-		held = p.holds(victim)
-		done := p.progress(held...)
-		return len(held) > 0 && done >= at, fmt.Sprintf("it holds %v, %.1f %% of that judged", held, 100*done)
+		holds := p.holds(victim)
+		done := p.progress(holds...)
+		if !slices.Equal(holds, held) {
+			held, from = holds, done
+		}
+		return len(held) > 0 && done > from, fmt.Sprintf("it holds %v, %.1f %% of that judged, %.1f %% before", held, 100*done, 100*from)
 	})
 	victim.kill(p.t)
-	left := p.progress(held...)
-	p.t.Logf("%s killed with %.0f %% of partitions %v judged, %.0f %% of all", victim.name, 100*left, held, 100*p.progress())
-	if left == 1 {
-		p.t.Fatalf("%s was killed with %.1f %% of its partitions judged: too late to show anything", victim.name, 100*left)
+	judged := p.progress(held...)
+	p.t.Logf("%s killed with %.0f %% of partitions %v judged, %.0f %% of all", victim.name, 100*judged, held, 100*p.progress())
+	if judged == 1 {
+		p.t.Fatalf("%s was killed when all of its partitions were judged: too late to show anything", victim.name)
 	}
 	p.processors[i] = p.processor(victim.name)
 }
