@@ -3,6 +3,7 @@ package flowtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,7 @@ type play struct {
 	receiver   *hooks
 	processors []*child
 	sink       *child
-	ends       map[int32]int64 // of the input
+	written    map[int32]int64 // where the input ends
 }
 
 // newPlay writes the crowd to Kafka before any process runs: while a processor is ahead of the producer its clock would
@@ -34,18 +35,14 @@ type play struct {
 func newPlay(t *testing.T, prefix string) *play {
 	t.Helper()
 	s := newStage(t, prefix, fmt.Sprintf("processor: {max_event_age: %s}\nsink: {max_in_flight: 64}\n", crowdAge))
-	p := &play{stage: s, receiver: newHooks(t), ends: map[int32]int64{}}
+	p := &play{stage: s, receiver: newHooks(t)}
 	s.endpoint("shop", p.receiver.URL+"/hooks", "max_in_flight: 1024\n") // the sink is the bottleneck: nothing is parked
 	p.crowd = newCrowd(time.Now().Truncate(time.Minute).Add(-time.Minute), crowdSeed)
 	p.campaigns()
 	p.abort("before", p.purchases()...)
 	p.produce()
 	p.abort("behind", p.purchases()...)
-	ends, err := s.adm.ListEndOffsets(s.within(time.Minute), s.input)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ends.Each(func(l kadm.ListedOffset) { p.ends[l.Partition] = l.Offset })
+	p.written = s.ends()
 	return p
 }
 
@@ -112,11 +109,16 @@ func (p *play) purchases() []*kgo.Record {
 	return records
 }
 
-// start runs two processors and one sink.
+// start runs a sink and a processor, and a second processor once the first is at work: half of the partitions move then.
 func (p *play) start() {
 	p.t.Helper()
-	p.processors = []*child{p.processor("processor-1"), p.processor("processor-2")}
 	p.sink = p.stage.sink("sink-1")
+	p.processors = []*child{p.processor("processor-1")}
+	p.await("the first processor is at work", time.Minute, func() (bool, string) {
+		at := p.progress()
+		return at > 0, fmt.Sprintf("%.1f %% judged", 100*at)
+	})
+	p.processors = append(p.processors, p.processor("processor-2"))
 }
 
 // committed is how far the processors have come, by partition.
@@ -144,7 +146,7 @@ func (p *play) progress(partitions ...int32) float64 {
 	}
 	var done, all int64
 	for _, id := range partitions {
-		done, all = done+at[id], all+p.ends[id]
+		done, all = done+at[id], all+p.written[id]
 	}
 	return float64(done) / float64(max(all, 1))
 }
@@ -175,8 +177,8 @@ func (p *play) finish() {
 	want := p.simulate(p.crowd)
 	p.t.Logf("%d fires simulated in %s", len(want), time.Since(began).Round(time.Millisecond))
 	p.await("the processors have judged everything", judgeWithin, func() (bool, string) {
-		at := p.progress()
-		return at == 1, fmt.Sprintf("%.1f %%", 100*at)
+		at := p.committed()
+		return maps.Equal(at, p.written), fmt.Sprintf("by partition %v of %v", at, p.written)
 	})
 	p.t.Logf("judged %s after the simulation began", time.Since(began).Round(time.Millisecond))
 	p.compare(want, p.fires())

@@ -3,6 +3,7 @@ package flowtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,10 +47,11 @@ type stage struct {
 func newStage(t *testing.T, prefix, more string) *stage {
 	t.Helper()
 	cluster := realKafka.Start(t)
-	dir, err := os.MkdirTemp("", prefix+"-")
+	dir, err := os.MkdirTemp("", "vigil-flow-"+prefix+"-")
 	if err != nil {
 		t.Fatal(err)
 	}
+	prefix += dir[strings.LastIndex(dir, "-"):] // topics of its own, however often the test runs
 	s := &stage{
 		t: t, dir: dir, prefix: prefix, input: prefix + "-events", topics: kafka.Names(prefix),
 		brokers: strings.Split(cluster.Bootstrap, ","),
@@ -167,7 +169,8 @@ func (s *stage) await(what string, most time.Duration, look func() (ok bool, see
 	}
 }
 
-// abort writes records in a transaction that is aborted: nobody may ever see them.
+// abort writes records in a transaction that is aborted: nobody may ever see them. It returns when the markers are in
+// the log too, which is a moment after the transaction has ended.
 func (s *stage) abort(name string, records ...*kgo.Record) {
 	s.t.Helper()
 	ctx := s.within(30 * time.Second)
@@ -182,6 +185,30 @@ func (s *stage) abort(name string, records ...*kgo.Record) {
 	if err := cl.EndTransaction(ctx, kgo.TryAbort); err != nil {
 		s.t.Fatal(err)
 	}
+	s.await("no transaction is open", time.Minute, func() (bool, string) {
+		stable, err := s.adm.ListCommittedOffsets(ctx, s.input)
+		if err != nil {
+			return false, err.Error()
+		}
+		ends := s.ends()
+		return maps.Equal(offsetsOf(stable), ends), fmt.Sprintf("stable to %v of %v", offsetsOf(stable), ends)
+	})
+}
+
+// ends are where the partitions of the input end now.
+func (s *stage) ends() map[int32]int64 {
+	s.t.Helper()
+	listed, err := s.adm.ListEndOffsets(s.within(time.Minute), s.input)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return offsetsOf(listed)
+}
+
+func offsetsOf(listed kadm.ListedOffsets) map[int32]int64 {
+	at := map[int32]int64{}
+	listed.Each(func(l kadm.ListedOffset) { at[l.Partition] = l.Offset })
+	return at
 }
 
 // read returns all committed records of a topic, as of now, in the order of their partitions.
