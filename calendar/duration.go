@@ -3,6 +3,7 @@ package calendar
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"vigil/event"
@@ -157,10 +158,15 @@ func monthUnit(s string) error {
 // quoted is what was written, short enough for a line.
 func quoted(s string) string { return fmt.Sprintf("%q", short(s)) }
 
+// short cuts s where its escaped form would pass 40 bytes.
 func short(s string) string {
 	const most = 40
-	if len(s) > most {
-		s = s[:most] + "..."
+	s, escaped := strings.ToValidUTF8(s, "?"), 0
+	for i, r := range s {
+		escaped += len(strconv.QuoteRune(r)) - 2
+		if escaped > most {
+			return s[:i] + "..."
+		}
 	}
-	return strings.ToValidUTF8(s, "?")
+	return s
 }
