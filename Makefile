@@ -74,6 +74,11 @@ bench: ## the figures of docs/benchmarks.md, on Apache Kafka; BENCHFLAGS=-short 
 	$(GO) build -o bin/bench ./bench
 	bin/bench all $(BENCHFLAGS)
 
+.PHONY: bench-sink
+bench-sink: ## CPU per delivery, Kafka in and outcome out, beside a bare signed client; BENCHFLAGS=-rounds=4
+	$(GO) build -o bin/bench ./bench
+	bin/bench deliveries $(BENCHFLAGS)
+
 .PHONY: microbench
 microbench: ## every Go benchmark; compare runs with bin/tools/benchstat
 	[ -z "$(BENCHES)" ] || $(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) $(BENCHES)

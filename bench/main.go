@@ -18,6 +18,7 @@ import (
 
 // usage is what a wrong command line is answered with.
 const usage = `bench all [-short]             everything that make bench prints
+bench deliveries [-short]      its part on the sink alone: what make bench-sink prints
 bench core [-events N]         the decision core alone, in this process
 bench broker [-events N]       Kafka with the events, until ^C; prints its address, for the following
 bench processor|raw -brokers ADDRESS [-campaigns N] [-cpuprofile FILE] ...
@@ -84,8 +85,11 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		"core": core, "processor": engine, "raw": raw, "sink": deliver, "client": bareClient, "receiver": receiver,
 		"broker": serve,
 	}
-	if args[0] == "all" {
+	switch args[0] {
+	case "all":
 		return all(ctx, p, out)
+	case "deliveries":
+		return deliveries(ctx, p, out)
 	}
 	measure, ok := parts[args[0]]
 	if !ok {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -32,10 +31,15 @@ type report struct {
 	rounds int
 }
 
-// all is make bench.
-func all(ctx context.Context, p part, out io.Writer) error {
+func newReport(p part, out io.Writer) *report {
 	r := &report{part: p, out: out, best: map[string]*figures{}}
 	r.line("vigil bench: %s, %d cores, %s, %s", processorName(), runtime.NumCPU(), runtime.Version(), time.Now().UTC().Format(time.DateOnly))
+	return r
+}
+
+// all is make bench.
+func all(ctx context.Context, p part, out io.Writer) error {
+	r := newReport(p, out)
 	if err := r.core(ctx); err != nil {
 		return err
 	}
@@ -57,6 +61,14 @@ func all(ctx context.Context, p part, out io.Writer) error {
 	}
 	r.ratios()
 	return r.deliveries(ctx)
+}
+
+// keep notes a run if it is the best of its kind.
+func (r *report) keep(name string, f *figures) {
+	r.show(name, f)
+	if known := r.best[name]; known == nil || f.CPU < known.CPU {
+		r.best[name] = f
+	}
 }
 
 func (r *report) line(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
@@ -103,7 +115,8 @@ func (r *report) engine(ctx context.Context, p part) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a folder left in the temporary one is no reason to fail
 	p.Folder = dir
-	return r.onKafka(ctx, "processor", "processor, "+named(p.Campaigns), p)
+	_, err = r.onKafka(ctx, "processor", "processor, "+named(p.Campaigns), p)
+	return err
 }
 
 // raws runs the raw loop; it writes what the processor wrote.
@@ -124,26 +137,23 @@ func (r *report) raws(ctx context.Context) error {
 		if !validate {
 			name = "raw loop, not validating"
 		}
-		if err := r.onKafka(ctx, "raw", name, p); err != nil {
+		if _, err := r.onKafka(ctx, "raw", name, p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *report) onKafka(ctx context.Context, what, name string, p part) error {
+func (r *report) onKafka(ctx context.Context, what, name string, p part) (*figures, error) {
 	if err := makeTopics(ctx, r.Brokers, p.Prefix); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := measured(ctx, what, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.show(name, f)
-	if known := r.best[name]; known == nil || f.CPU < known.CPU {
-		r.best[name] = f
-	}
-	return r.broker.forget(ctx, p.Prefix)
+	r.keep(name, f)
+	return f, r.broker.forget(ctx, p.Prefix)
 }
 
 func (r *report) show(name string, f *figures) {
@@ -177,59 +187,6 @@ func (r *report) ratios() {
 	r.line("10,000 campaigns / 10 campaigns         %.2f   goal: at most 1.5", cost("processor, 10000 campaigns")/cost("processor, 10 campaigns"))
 	r.line("Kafka Streams 4.1 (6.6-7.6) / processor %.1f-%.1f   goal: at least 2.3", 6.6/engine, 7.6/engine)
 	r.line("Flink 2.2 (5.4-6.3) / processor         %.1f-%.1f", 5.4/engine, 6.3/engine)
-}
-
-// deliveries runs the sink and the bare client against a receiver beside the broker.
-func (r *report) deliveries(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	cmd, err := child(ctx, "receiver", r.part)
-	if err != nil {
-		return err
-	}
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	defer func() { stop(); _ = cmd.Wait() }() // it was ended by stop
-	url, err := bufio.NewReader(pipe).ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("start the receiver: %w", err)
-	}
-	r.Receiver = strings.TrimSpace(url)
-	r.line("\nwebhooks: %d of %d bytes, signed, %d at a time; receiver and broker on core %d", r.Deliver, len(bodyAt(0)), inFlight, brokerCore)
-	for r.rounds = range r.Rounds {
-		if err := r.deliveryRound(ctx); err != nil {
-			return err
-		}
-	}
-	s, c := r.best["sink"], r.best["bare client"]
-	r.line("sink / bare client: %.2f of its deliveries per second, %.2f times its CPU",
-		float64(s.Units)/s.Wall/(float64(c.Units)/c.Wall), s.CPU/c.CPU)
-	return nil
-}
-
-func (r *report) deliveryRound(ctx context.Context) error {
-	f, err := measured(ctx, "client", r.part)
-	if err != nil {
-		return err
-	}
-	r.show("bare client", f)
-	if known := r.best["bare client"]; known == nil || f.CPU < known.CPU {
-		r.best["bare client"] = f
-	}
-	p := r.part
-	p.Prefix = fmt.Sprintf("s%d", r.rounds)
-	if err := makeTopics(ctx, r.Brokers, p.Prefix); err != nil {
-		return err
-	}
-	if err := r.broker.preloadFires(ctx, p.Prefix, p.Deliver); err != nil {
-		return err
-	}
-	return r.onKafka(ctx, "sink", "sink", p)
 }
 
 // processorName is what Linux calls the processor.
