@@ -1,6 +1,7 @@
 package flowtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -9,8 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/flowtest/live"
+	"vigil/trigger"
 )
 
 const (
@@ -24,9 +27,9 @@ const (
 type play struct {
 	*stage
 	crowd      *crowd
-	receiver   *hooks
-	processors []*child
-	sink       *child
+	receiver   *live.Receiver
+	processors []*live.Child
+	sink       *live.Child
 	written    map[int32]int64 // where the input ends
 }
 
@@ -35,23 +38,23 @@ type play struct {
 func newPlay(t *testing.T, prefix string) *play {
 	t.Helper()
 	s := newStage(t, prefix, fmt.Sprintf("processor: {max_event_age: %s}\nsink: {max_in_flight: 64}\n", crowdAge))
-	p := &play{stage: s, receiver: newHooks(t)}
-	s.endpoint("shop", p.receiver.URL+"/hooks", "max_in_flight: 1024\n") // the sink is the bottleneck: nothing is parked
+	p := &play{stage: s, receiver: live.NewReceiver(t)}
+	s.Endpoint("shop", p.receiver.URL+"/hooks", "max_in_flight: 1024\n") // the sink is the bottleneck: nothing is parked
 	p.crowd = newCrowd(time.Now().Truncate(time.Minute).Add(-time.Minute), crowdSeed)
 	p.campaigns()
-	p.abort("before", p.purchases()...)
+	p.Abort("before", p.purchases()...)
 	p.produce()
-	p.abort("behind", p.purchases()...)
-	p.written = s.ends()
+	p.Abort("behind", p.purchases()...)
+	p.written = s.Ends()
 	return p
 }
 
 // campaigns puts the files of testdata/flow in place, with the times of day that this run asks for.
 func (p *play) campaigns() {
-	p.t.Helper()
+	p.T.Helper()
 	files, err := filepath.Glob("testdata/flow/campaigns/*.yaml")
 	if err != nil || len(files) == 0 {
-		p.t.Fatalf("no campaigns: %v", err)
+		p.T.Fatalf("no campaigns: %v", err)
 	}
 	end := p.crowd.end.UTC()
 	times := map[string]string{
@@ -62,20 +65,20 @@ func (p *play) campaigns() {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			p.t.Fatal(err)
+			p.T.Fatal(err)
 		}
-		p.write(filepath.Join("campaigns", filepath.Base(file)), os.Expand(string(text), func(name string) string { return times[name] }))
+		p.Write(filepath.Join("campaigns", filepath.Base(file)), os.Expand(string(text), func(name string) string { return times[name] }))
 	}
 }
 
 // produce writes the crowd and the ticks, and notes where each record stands.
 func (p *play) produce() {
-	p.t.Helper()
-	ctx := p.within(time.Minute)
+	p.T.Helper()
+	ctx := p.Within(time.Minute)
 	var failed error // of the client's one goroutine for promises
 	write := func(w *written, partition int32) {
-		r := w.record(p.input, partition)
-		p.client.Produce(ctx, r, func(r *kgo.Record, err error) {
+		r := w.record(p.Input, partition)
+		p.Client.Produce(ctx, r, func(r *kgo.Record, err error) {
 			w.place = kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
 			if err != nil {
 				failed = err
@@ -85,7 +88,7 @@ func (p *play) produce() {
 	for _, w := range p.crowd.all {
 		var user int
 		if _, err := fmt.Sscanf(w.user, "u%d", &user); err != nil {
-			p.t.Fatal(err)
+			p.T.Fatal(err)
 		}
 		write(w, int32(user%inputPartitions))
 	}
@@ -94,8 +97,8 @@ func (p *play) produce() {
 		p.crowd.all = append(p.crowd.all, w)
 		write(w, partition)
 	}
-	if err := p.client.Flush(ctx); err != nil || failed != nil {
-		p.t.Fatalf("produce the crowd: %v, %v", err, failed)
+	if err := p.Client.Flush(ctx); err != nil || failed != nil {
+		p.T.Fatalf("produce the crowd: %v, %v", err, failed)
 	}
 }
 
@@ -104,43 +107,26 @@ func (p *play) purchases() []*kgo.Record {
 	var records []*kgo.Record
 	for i := range 5 * inputPartitions {
 		w := written{user: userName(i), rt: p.crowd.end.UnixMilli(), id: "aborted", inner: `"type":"purchase","properties":{"value":199}`}
-		records = append(records, w.record(p.input, int32(i%inputPartitions)))
+		records = append(records, w.record(p.Input, int32(i%inputPartitions)))
 	}
 	return records
 }
 
 // start runs a sink and a processor, and a second processor once the first is at work: half of the partitions move then.
 func (p *play) start() {
-	p.t.Helper()
-	p.sink = p.stage.sink("sink-1")
-	p.processors = []*child{p.processor("processor-1")}
-	p.await("the first processor is at work", time.Minute, func() (bool, string) {
+	p.T.Helper()
+	p.sink = p.Sink("sink-1")
+	p.processors = []*live.Child{p.Processor("processor-1")}
+	p.Await("the first processor is at work", time.Minute, func() (bool, string) {
 		at := p.progress()
 		return at > 0, fmt.Sprintf("%.1f %% judged", 100*at)
 	})
-	p.processors = append(p.processors, p.processor("processor-2"))
-}
-
-// committed is how far the processors have come, by partition.
-func (p *play) committed() map[int32]int64 {
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
-	defer cancel()
-	at := map[int32]int64{}
-	offsets, err := p.adm.FetchOffsets(ctx, p.prefix+".processor")
-	if err != nil {
-		return at // the group's broker is busy electing; the next look tells
-	}
-	offsets.Each(func(o kadm.OffsetResponse) {
-		if o.Topic == p.input && o.At >= 0 {
-			at[o.Partition] = o.At
-		}
-	})
-	return at
+	p.processors = append(p.processors, p.Processor("processor-2"))
 }
 
 // progress is the part of the input that is judged and committed, 0 to 1; of some partitions, or of all.
 func (p *play) progress(partitions ...int32) float64 {
-	at := p.committed()
+	at := p.Committed()
 	if len(partitions) == 0 {
 		partitions = []int32{0, 1, 2, 3}
 	}
@@ -152,15 +138,15 @@ func (p *play) progress(partitions ...int32) float64 {
 }
 
 // holds are the partitions that a processor owns now.
-func (p *play) holds(c *child) []int32 {
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+func (p *play) holds(c *live.Child) []int32 {
+	ctx, cancel := context.WithTimeout(p.T.Context(), 10*time.Second)
 	defer cancel()
-	groups, err := p.adm.DescribeGroups(ctx, p.prefix+".processor")
+	groups, err := p.Adm.DescribeGroups(ctx, p.Prefix+".processor")
 	if err != nil {
 		return nil
 	}
-	for _, m := range groups[p.prefix+".processor"].Members {
-		if m.InstanceID == nil || *m.InstanceID != c.name {
+	for _, m := range groups[p.Prefix+".processor"].Members {
+		if m.InstanceID == nil || *m.InstanceID != c.Name {
 			continue
 		}
 		if assigned, ok := m.Assigned.AsConsumer(); ok && len(assigned.Topics) > 0 {
@@ -172,36 +158,55 @@ func (p *play) holds(c *child) []int32 {
 
 // finish waits until all is judged and sent, and compares it with the simulation.
 func (p *play) finish() {
-	p.t.Helper()
+	p.T.Helper()
 	began := time.Now()
-	want := p.simulate(p.crowd)
-	p.t.Logf("%d fires simulated in %s", len(want), time.Since(began).Round(time.Millisecond))
-	p.await("the processors have judged everything", judgeWithin, func() (bool, string) {
-		at := p.committed()
+	want := p.simulate()
+	p.T.Logf("%d fires simulated in %s", len(want), time.Since(began).Round(time.Millisecond))
+	p.Await("the processors have judged everything", judgeWithin, func() (bool, string) {
+		at := p.Committed()
 		return maps.Equal(at, p.written), fmt.Sprintf("by partition %v of %v", at, p.written)
 	})
-	p.t.Logf("judged %s after the simulation began", time.Since(began).Round(time.Millisecond))
-	p.compare(want, p.fires())
+	p.T.Logf("judged %s after the simulation began", time.Since(began).Round(time.Millisecond))
+	p.Compare(want, p.Fires())
 	p.deadLetters()
 	for name, n := range byCampaign(want) {
 		if n < leastFires {
-			p.t.Errorf("campaign %s fired %d times only: the crowd does not test it", name, n)
+			p.T.Errorf("campaign %s fired %d times only: the crowd does not test it", name, n)
 		}
 	}
-	if p.t.Failed() {
+	if p.T.Failed() {
 		return
 	}
-	p.await("every webhook is received", sendWithin, func() (bool, string) {
-		ids, repeats := p.receiver.received()
+	p.Await("every webhook is received", sendWithin, func() (bool, string) {
+		ids, repeats := p.receiver.Received()
 		return ids >= len(want), fmt.Sprintf("%d of %d ids, %d repeats", ids, len(want), repeats)
 	})
-	p.receiver.check(p.t, want)
-	_, repeats := p.receiver.received()
-	p.t.Logf("%d webhooks received, %d of them again, %s after the simulation began", len(want), repeats, time.Since(began).Round(time.Millisecond))
+	p.receiver.Check(p.T, want)
+	_, repeats := p.receiver.Received()
+	p.T.Logf("%d webhooks received, %d of them again, %s after the simulation began", len(want), repeats, time.Since(began).Round(time.Millisecond))
+}
+
+// simulate says what must fire of the crowd, with the clock of each partition at its last record in the end.
+func (p *play) simulate() map[string]live.Fire {
+	p.T.Helper()
+	lines := make([]bytes.Buffer, inputPartitions)
+	for _, w := range p.crowd.all {
+		lines[w.place.Partition].Write(w.line())
+	}
+	opt := trigger.Options{AllowedLateness: 2000, MaxEventAge: crowdAge.Milliseconds(), MaxFireDelay: (24 * time.Hour).Milliseconds()}
+	var all []live.Fire
+	for id := range lines {
+		all = append(all, p.Simulate(opt, int32(id), lines[id].Bytes(), 0)...)
+	}
+	want, again := live.ByID(all)
+	if len(again) > 0 {
+		p.T.Errorf("%d fires are simulated twice, %s for one", len(again), again[0])
+	}
+	return want
 }
 
 // byCampaign counts fires; a campaign of the folder without any counts 0.
-func byCampaign(fires map[string]fire) map[string]int {
+func byCampaign(fires map[string]live.Fire) map[string]int {
 	counts := map[string]int{}
 	for _, f := range fires {
 		counts[f.Campaign]++
@@ -211,12 +216,12 @@ func byCampaign(fires map[string]fire) map[string]int {
 
 // deadLetters wants every record that is no event among them, once.
 func (p *play) deadLetters() {
-	p.t.Helper()
+	p.T.Helper()
 	seen := map[string]int{}
-	for _, r := range p.read(p.topics.DeadEvents) {
+	for _, r := range p.Read(p.Topics.DeadEvents) {
 		seen[headerOf(r, "__connect.errors.partition")+"/"+headerOf(r, "__connect.errors.offset")]++
 		if headerOf(r, "x-reason-code") == "" {
-			p.t.Errorf("%s/%d at %d has no reason", r.Topic, r.Partition, r.Offset)
+			p.T.Errorf("%s/%d at %d has no reason", r.Topic, r.Partition, r.Offset)
 		}
 	}
 	bad := 0
@@ -226,11 +231,11 @@ func (p *play) deadLetters() {
 		}
 		bad++
 		if at := fmt.Sprintf("%d/%d", w.place.Partition, w.place.Offset); seen[at] != 1 {
-			p.t.Errorf("the record at %s is among the dead letters %d times, want once", at, seen[at])
+			p.T.Errorf("the record at %s is among the dead letters %d times, want once", at, seen[at])
 		}
 	}
 	if len(seen) != bad {
-		p.t.Errorf("%d dead letters, want %d", len(seen), bad)
+		p.T.Errorf("%d dead letters, want %d", len(seen), bad)
 	}
 }
 

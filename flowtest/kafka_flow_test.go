@@ -14,7 +14,7 @@ func TestFlowOnKafka(t *testing.T) {
 	p.start()
 	p.finish()
 	for _, c := range append(p.processors, p.sink) {
-		c.stop(t)
+		c.Stop(t)
 	}
 }
 
@@ -24,23 +24,23 @@ func TestFlowSurvivesKills(t *testing.T) {
 	p.start()
 	p.killProcessor(0)
 	p.killProcessor(0)
-	p.await("some webhooks are received", time.Minute, func() (bool, string) {
-		ids, _ := p.receiver.received()
+	p.Await("some webhooks are received", time.Minute, func() (bool, string) {
+		ids, _ := p.receiver.Received()
 		return ids > 5*leastFires, fmt.Sprintf("%d ids", ids)
 	})
-	p.sink.kill(t)
-	p.sink = p.stage.sink("sink-1")
+	p.sink.Kill(t)
+	p.sink = p.Sink("sink-1")
 	p.finish()
 }
 
 // killProcessor kills processor i once it has judged some of the partitions that it holds, and starts it again. It must
 // have had work left.
 func (p *play) killProcessor(i int) {
-	p.t.Helper()
+	p.T.Helper()
 	victim := p.processors[i]
 	var held []int32
 	var from float64
-	p.await(fmt.Sprintf("%s is in the middle of its work", victim.name), time.Minute, func() (bool, string) {
+	p.Await(fmt.Sprintf("%s is in the middle of its work", victim.Name), time.Minute, func() (bool, string) {
 		holds := p.holds(victim)
 		done := p.progress(holds...)
 		if !slices.Equal(holds, held) {
@@ -48,11 +48,11 @@ func (p *play) killProcessor(i int) {
 		}
 		return len(held) > 0 && done > from, fmt.Sprintf("it holds %v, %.1f %% of that judged, %.1f %% before", held, 100*done, 100*from)
 	})
-	victim.kill(p.t)
+	victim.Kill(p.T)
 	judged := p.progress(held...)
-	p.t.Logf("%s killed with %.0f %% of partitions %v judged, %.0f %% of all", victim.name, 100*judged, held, 100*p.progress())
+	p.T.Logf("%s killed with %.0f %% of partitions %v judged, %.0f %% of all", victim.Name, 100*judged, held, 100*p.progress())
 	if judged == 1 {
-		p.t.Fatalf("%s was killed when all of its partitions were judged: too late to show anything", victim.name)
+		p.T.Fatalf("%s was killed when all of its partitions were judged: too late to show anything", victim.Name)
 	}
-	p.processors[i] = p.processor(victim.name)
+	p.processors[i] = p.Processor(victim.Name)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vigil/flowtest/live"
 	"vigil/webhook"
 )
 
@@ -87,7 +88,7 @@ func TestFlowReceivers(t *testing.T) {
 		}
 		mux.HandleFunc("/"+c.name, answer)
 	}
-	calls := &signedCalls{next: mux, signer: newHooks(t).signer}
+	calls := &signedCalls{next: mux, signer: live.NewReceiver(t).Signer}
 	server := httptest.NewServer(calls)
 	t.Cleanup(server.Close)
 	want := 0
@@ -96,17 +97,17 @@ func TestFlowReceivers(t *testing.T) {
 		if c.answer == nil { // an endpoint with such an address would be refused at once
 			to = "url: " + strings.Replace(server.URL, "http:", "https:", 1) + "/" + c.name
 		}
-		s.endpoint(c.name, server.URL+"/"+c.name, c.endpoint)
-		s.write("campaigns/"+c.name+".yaml", fmt.Sprintf("id: %s\ntrigger: {type: single_action, did: %s}\nwebhook: {%s}\n", c.name, c.name, to))
+		s.Endpoint(c.name, server.URL+"/"+c.name, c.endpoint)
+		s.Write("campaigns/"+c.name+".yaml", fmt.Sprintf("id: %s\ntrigger: {type: single_action, did: %s}\nwebhook: {%s}\n", c.name, c.name, to))
 		want += len(c.want)
 	}
-	s.processor("processor")
-	s.sink("sink")
+	s.Processor("processor")
+	s.Sink("sink")
 	for _, c := range cases {
 		s.event("ada", c.name, time.Now())
 	}
 	var log map[string][]*webhook.Attempt
-	s.await("every delivery has ended", time.Minute, func() (bool, string) {
+	s.Await("every delivery has ended", time.Minute, func() (bool, string) {
 		log = s.attempts()
 		n := 0
 		for _, list := range log {
@@ -155,15 +156,15 @@ func (c *receiverCase) check(t *testing.T, log []*webhook.Attempt, dead []string
 
 // attempts is the delivery log by campaign, in the order of attempts.
 func (s *stage) attempts() map[string][]*webhook.Attempt {
-	s.t.Helper()
+	s.T.Helper()
 	log := map[string][]*webhook.Attempt{}
-	for _, r := range s.read(s.topics.Attempts) {
+	for _, r := range s.Read(s.Topics.Attempts) {
 		a, err := webhook.DecodeAttempt(r.Value)
 		if err != nil {
-			s.t.Fatal(err)
+			s.T.Fatal(err)
 		}
 		if string(r.Key) != a.FireID {
-			s.t.Errorf("the key of an attempt of %s is %q", a.FireID, r.Key)
+			s.T.Errorf("the key of an attempt of %s is %q", a.FireID, r.Key)
 		}
 		log[a.Campaign] = append(log[a.Campaign], a)
 	}
@@ -175,16 +176,16 @@ func (s *stage) attempts() map[string][]*webhook.Attempt {
 
 // deadWebhooks are the reason codes of the sink's dead letters by campaign; each must be a delivery as it was.
 func (s *stage) deadWebhooks() map[string][]string {
-	s.t.Helper()
+	s.T.Helper()
 	dead := map[string][]string{}
-	for _, r := range s.read(s.topics.DeadWebhooks) {
+	for _, r := range s.Read(s.Topics.DeadWebhooks) {
 		d, err := webhook.DecodeDelivery(r.Value)
 		if err != nil {
-			s.t.Fatal(err)
+			s.T.Fatal(err)
 		}
 		dead[d.Campaign] = append(dead[d.Campaign], headerOf(r, "x-reason-code"))
-		if place := headerOf(r, "__connect.errors.topic"); !strings.HasPrefix(place, s.topics.Webhooks) {
-			s.t.Errorf("the dead letter of %s comes from %q", d.Campaign, place)
+		if place := headerOf(r, "__connect.errors.topic"); !strings.HasPrefix(place, s.Topics.Webhooks) {
+			s.T.Errorf("the dead letter of %s comes from %q", d.Campaign, place)
 		}
 	}
 	return dead

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/flowtest/live"
 )
 
 // soon is a campaign of an absence that is over in seconds.
@@ -16,42 +18,42 @@ webhook: {endpoint: shop}
 `
 
 // newSoon is a stage with that campaign and a receiver.
-func newSoon(t *testing.T, prefix string, within time.Duration) (*stage, *hooks) {
+func newSoon(t *testing.T, prefix string, within time.Duration) (*stage, *live.Receiver) {
 	t.Helper()
 	s := newStage(t, prefix, "")
-	r := newHooks(t)
-	s.endpoint("shop", r.URL, "")
-	s.write("campaigns/soon.yaml", fmt.Sprintf(soon, within))
+	r := live.NewReceiver(t)
+	s.Endpoint("shop", r.URL, "")
+	s.Write("campaigns/soon.yaml", fmt.Sprintf(soon, within))
 	return s, r
 }
 
 // event writes one event to partition 0 at its own time.
 func (s *stage) event(user, kind string, at time.Time) {
-	s.t.Helper()
+	s.T.Helper()
 	r := &kgo.Record{
-		Topic: s.input, Key: []byte(user), Timestamp: at,
+		Topic: s.Input, Key: []byte(user), Timestamp: at,
 		Value: fmt.Appendf(nil, `{"type":%q,"id":"%s-%s-%d","time":%d}`, kind, user, kind, at.UnixMilli(), at.UnixMilli()),
 	}
-	if err := s.client.ProduceSync(s.within(30*time.Second), r).FirstErr(); err != nil {
-		s.t.Fatal(err)
+	if err := s.Client.ProduceSync(s.Within(30*time.Second), r).FirstErr(); err != nil {
+		s.T.Fatal(err)
 	}
 }
 
 // judged waits until the processors have come to the end of partition 0.
 func (s *stage) judged() {
-	s.t.Helper()
-	end := s.ends()[0]
-	s.await("partition 0 is judged", time.Minute, func() (bool, string) {
-		offsets, err := s.adm.FetchOffsets(s.t.Context(), s.prefix+".processor")
-		at, ok := offsets.Lookup(s.input, 0)
+	s.T.Helper()
+	end := s.Ends()[0]
+	s.Await("partition 0 is judged", time.Minute, func() (bool, string) {
+		offsets, err := s.Adm.FetchOffsets(s.T.Context(), s.Prefix+".processor")
+		at, ok := offsets.Lookup(s.Input, 0)
 		return ok && at.At == end, fmt.Sprintf("at %d of %d, %v", at.At, end, err)
 	})
 }
 
 // users are those with a fire on the webhooks topic.
-func (s *stage) users() map[string]fire {
-	byUser := map[string]fire{}
-	for _, f := range s.fires() {
+func (s *stage) users() map[string]live.Fire {
+	byUser := map[string]live.Fire{}
+	for _, f := range s.Fires() {
 		byUser[f.User] = f
 	}
 	return byUser
@@ -62,24 +64,24 @@ func (s *stage) users() map[string]fire {
 func TestFlowIdle(t *testing.T) {
 	const within = 3 * time.Second
 	s, r := newSoon(t, "idle", within)
-	s.processor("processor")
-	s.sink("sink")
+	s.Processor("processor")
+	s.Sink("sink")
 	s.event("warm", "nothing", time.Now()) // both are up and at rest before it is measured
 	s.judged()
 	s.event("ada", "cart_add", time.Now().Add(-time.Minute))
-	s.await("the first webhook is received", time.Minute, func() (bool, string) {
-		ids, _ := r.received()
+	s.Await("the first webhook is received", time.Minute, func() (bool, string) {
+		ids, _ := r.Received()
 		return ids == 1, fmt.Sprintf("%d ids", ids)
 	})
 	at := time.Now()
 	s.event("bob", "cart_add", at)
-	s.abort("idle", &kgo.Record{Topic: s.input, Key: []byte("bob"), Value: []byte(`{"type":"checkout"}`)})
-	s.await("the second webhook is received", within+20*time.Second, func() (bool, string) {
-		ids, _ := r.received()
+	s.Abort("idle", &kgo.Record{Topic: s.Input, Key: []byte("bob"), Value: []byte(`{"type":"checkout"}`)})
+	s.Await("the second webhook is received", within+20*time.Second, func() (bool, string) {
+		ids, _ := r.Received()
 		return ids == 2, fmt.Sprintf("%d ids", ids)
 	})
 	fired := s.users()
-	came, ok := r.at(fired["bob"].ID)
+	came, ok := r.At(fired["bob"].ID)
 	if !ok {
 		t.Fatalf("bob's webhook was not received; fired: %v", fired)
 	}
@@ -88,35 +90,35 @@ func TestFlowIdle(t *testing.T) {
 	if delay < 0 || delay > 4*time.Second {
 		t.Errorf("received %s after the end of the absence, want within 4 s", delay)
 	}
-	r.check(t, s.fires())
+	r.Check(t, s.Fires())
 }
 
 // TestFlowBacklog: a processor that is down across a deadline reads what happened in the meantime before it decides.
 func TestFlowBacklog(t *testing.T) {
 	const within = 8 * time.Second
 	s, r := newSoon(t, "backlog", within)
-	down := s.processor("processor")
-	s.sink("sink")
+	down := s.Processor("processor")
+	s.Sink("sink")
 	s.event("warm", "nothing", time.Now())
 	s.judged()
 	at := time.Now()
 	s.event("ada", "cart_add", at)
 	s.event("bob", "cart_add", at)
 	s.judged()
-	down.stop(t)
+	down.Stop(t)
 	s.event("ada", "checkout", time.Now())
 	if late := time.Since(at); late >= within {
 		t.Fatalf("a stop took %s: the deadline had passed before the checkout", late)
 	}
 	<-time.After(time.Until(at.Add(within + 4*time.Second))) // deadline, lateness and grace are over
-	s.processor("processor")
-	s.await("the one who stayed away has fired", time.Minute, func() (bool, string) {
-		ids, _ := r.received()
+	s.Processor("processor")
+	s.Await("the one who stayed away has fired", time.Minute, func() (bool, string) {
+		ids, _ := r.Received()
 		return ids > 0, fmt.Sprintf("%d ids", ids)
 	})
 	fired := s.users()
 	if _, ok := fired["bob"]; !ok || len(fired) != 1 {
 		t.Errorf("fired: %v, want bob alone: ada's checkout was in the backlog", fired)
 	}
-	r.check(t, s.fires())
+	r.Check(t, s.Fires())
 }

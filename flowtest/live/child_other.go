@@ -1,6 +1,6 @@
 //go:build !linux
 
-package flowtest
+package live
 
 import "syscall"
 

@@ -1,0 +1,108 @@
+package live
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Abort writes records in a transaction that is aborted: nobody may ever see them. It returns when the markers are in
+// the log too, which is a moment after the transaction has ended.
+func (s *Stage) Abort(name string, records ...*kgo.Record) {
+	s.T.Helper()
+	ctx := s.Within(30 * time.Second)
+	cl := s.Connect(kgo.TransactionalID(s.Prefix+"-"+name), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer cl.Close()
+	if err := cl.BeginTransaction(); err != nil {
+		s.T.Fatal(err)
+	}
+	if err := cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		s.T.Fatal(err)
+	}
+	if err := cl.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		s.T.Fatal(err)
+	}
+	s.Await("no transaction is open", time.Minute, func() (bool, string) {
+		stable, err := s.Adm.ListCommittedOffsets(ctx, s.Input)
+		if err != nil {
+			return false, err.Error()
+		}
+		ends := s.Ends()
+		return maps.Equal(offsetsOf(stable), ends), fmt.Sprintf("stable to %v of %v", offsetsOf(stable), ends)
+	})
+}
+
+// Ends are where the partitions of the input end now.
+func (s *Stage) Ends() map[int32]int64 {
+	s.T.Helper()
+	listed, err := s.Adm.ListEndOffsets(s.Within(time.Minute), s.Input)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return offsetsOf(listed)
+}
+
+func offsetsOf(listed kadm.ListedOffsets) map[int32]int64 {
+	at := map[int32]int64{}
+	listed.Each(func(l kadm.ListedOffset) { at[l.Partition] = l.Offset })
+	return at
+}
+
+// Committed is how far the processors have come, by partition.
+func (s *Stage) Committed() map[int32]int64 {
+	at := map[int32]int64{}
+	offsets, err := s.Adm.FetchOffsets(s.Within(10*time.Second), s.Prefix+".processor")
+	if err != nil {
+		return at // the group's broker is busy electing; the next look tells
+	}
+	offsets.Each(func(o kadm.OffsetResponse) {
+		if o.Topic == s.Input && o.At >= 0 {
+			at[o.Partition] = o.At
+		}
+	})
+	return at
+}
+
+// Read returns all committed records of a topic, as of now, in the order of their partitions.
+func (s *Stage) Read(topic string) []*kgo.Record {
+	s.T.Helper()
+	ctx := s.Within(time.Minute)
+	ends, err := s.Adm.ListCommittedOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
+	ends.Each(func(l kadm.ListedOffset) {
+		if l.Offset > 0 {
+			from[l.Partition], left[l.Partition] = kgo.NewOffset().AtStart(), l.Offset
+		}
+	})
+	if len(left) == 0 {
+		return nil
+	}
+	cl := s.Connect(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	defer cl.Close()
+	var records []*kgo.Record
+	for len(left) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			s.T.Fatalf("read %s: %v; left: %v", topic, err, left)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if !r.Attrs.IsControl() {
+				records = append(records, r)
+			}
+			if end, ok := left[r.Partition]; ok && r.Offset+1 >= end {
+				delete(left, r.Partition)
+			}
+		})
+	}
+	return records
+}
