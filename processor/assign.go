@@ -45,8 +45,9 @@ func (s *session) assign(ctx context.Context, topic string, id int32, offset int
 	s.status(id, "restoring")
 	restoring, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.restores[id] = cancel
+	cat := s.cfg.Catalog
 	s.group.Go(func() error {
-		r := s.restore(restoring, part)
+		r := s.restore(restoring, part, cat)
 		s.tell(change{restored: r})
 		return nil
 	})
@@ -66,6 +67,10 @@ func (s *session) install(r *restored) error {
 		return r.err
 	}
 	part.adopt(r)
+	// The state may be that of other campaigns: changed while nobody ran, or adopted while this was restored.
+	if err := part.setCatalog(s.cfg.Catalog); err != nil {
+		return err
+	}
 	paused := map[string][]int32{}
 	for _, topic := range s.inputs {
 		paused[topic] = []int32{part.id}

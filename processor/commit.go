@@ -169,7 +169,14 @@ func (s *session) aborted() error {
 		part.engine.Rollback()
 		copy(part.next, part.committed)
 		copy(part.read, part.committed)
+		adopted := part.adopted
 		part.clear()
+		if adopted == nil {
+			continue
+		}
+		if err := part.setCatalog(adopted); err != nil {
+			return err
+		}
 	}
 	s.cfg.Log.Info().Msg("transaction aborted, its work is undone")
 	if len(s.inputs) > 1 {
@@ -180,5 +187,5 @@ func (s *session) aborted() error {
 
 func (p *partition) clear() {
 	clear(p.out)
-	p.out, p.outBytes, p.worked, p.moved, p.journal = p.out[:0], 0, 0, false, journal{}
+	p.out, p.outBytes, p.worked, p.moved, p.journal, p.adopted = p.out[:0], 0, 0, false, journal{}, nil
 }

@@ -10,8 +10,13 @@ import (
 	"vigil/event"
 )
 
-// maxDeadBytes is how much of a value a dead letter carries; the topic takes 2 MiB.
-const maxDeadBytes = 1_900_000
+// What a dead letter carries at most, in bytes; its topic takes 2 MiB. A record that the topic refused would stop its
+// partition.
+const (
+	maxDeadValue   = 1_900_000
+	maxDeadKey     = 64 << 10
+	maxDeadHeaders = 64 << 10 // names and values together; beyond it all are left out
+)
 
 // codeFault is the reason of a record on which the engine itself failed.
 const codeFault = "engine_fault"
@@ -56,8 +61,14 @@ func (p *partition) deadLetter(r *kgo.Record, why *event.Error) {
 	p.metrics.deadLetters.WithLabelValues(why.Code).Inc()
 	p.cfg.Log.Warn().Str("topic", r.Topic).Int32("partition", r.Partition).Int64("offset", r.Offset).
 		Str("reason", why.Code).Msg("record is no event")
-	dead := &kgo.Record{Topic: p.cfg.Topics.DeadEvents, Partition: p.id, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-	dead.Headers = append(dead.Headers, r.Headers...)
+	dead := &kgo.Record{
+		Topic: p.cfg.Topics.DeadEvents, Partition: p.id, Timestamp: r.Timestamp,
+		Key: r.Key[:min(len(r.Key), maxDeadKey)], Value: r.Value[:min(len(r.Value), maxDeadValue)],
+	}
+	headers := headerBytes(r)
+	if headers <= maxDeadHeaders {
+		dead.Headers = append(dead.Headers, r.Headers...)
+	}
 	add := func(name, value string) {
 		dead.Headers = append(dead.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
 	}
@@ -66,9 +77,16 @@ func (p *partition) deadLetter(r *kgo.Record, why *event.Error) {
 	add("__connect.errors.offset", strconv.FormatInt(r.Offset, 10))
 	add("__connect.errors.exception.message", why.Msg)
 	add("x-reason-code", why.Code)
-	if len(r.Value) > maxDeadBytes {
-		add("x-truncated-from-bytes", strconv.Itoa(len(r.Value)))
-		dead.Value = r.Value[:maxDeadBytes]
+	if len(dead.Key) < len(r.Key) || len(dead.Value) < len(r.Value) || headers > maxDeadHeaders {
+		add("x-truncated-from-bytes", strconv.Itoa(len(r.Key)+len(r.Value)+headers))
 	}
 	p.send(dead)
+}
+
+func headerBytes(r *kgo.Record) int {
+	n := 0
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
 }

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,9 +41,10 @@ type partition struct {
 	outBytes int
 	states   []kgo.Record // reused; changelog records of the commit
 	journal  journal
-	wall     time.Time   // when the step began
-	keys     [][]byte    // reused
-	record   *kgo.Record // in hand; nil while the clock settles
+	adopted  *campaign.Catalog // nil: none was
+	wall     time.Time         // when the step began
+	keys     [][]byte          // reused
+	record   *kgo.Record       // in hand; nil while the clock settles
 
 	// The checkpoint to come.
 	broken     atomic.Bool  // the disk refused one
@@ -76,10 +78,13 @@ func (p *partition) adopt(r *restored) {
 	p.moved = true // the offsets to begin at are committed first, so that a new group never begins twice
 }
 
+// setCatalog adopts campaigns, unless the partition is not restored: its restore ends with it. An abort undoes what that
+// changes in the engine, so it is done again then.
 func (p *partition) setCatalog(cat *campaign.Catalog) error {
 	if p.engine == nil {
 		return nil
 	}
+	p.adopted = cat
 	p.note(move{Catalog: fingerprint(cat)})
 	return p.engine.SetCatalog(cat)
 }
@@ -95,7 +100,7 @@ func (p *partition) decided(d *trigger.Decision) {
 	if d.Campaign.Shadow {
 		topic = p.cfg.Topics.Shadow
 	}
-	r := &kgo.Record{Topic: topic, Partition: p.id, Key: []byte(d.User), Value: delivery.Encode()}
+	r := &kgo.Record{Topic: topic, Partition: p.id, Key: []byte(d.User), Value: encode(delivery)}
 	for _, h := range delivery.RecordHeaders(p.traceparent()) {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: []byte(h.Value)})
 	}
@@ -153,10 +158,29 @@ func (p *partition) delivery(d *trigger.Decision) *webhook.Delivery {
 	}
 	v.URL, v.Path, v.Method, v.Headers = rendered.URL, rendered.Path, rendered.Method, rendered.Headers
 	v.Body, v.ContentType = rendered.Body, rendered.ContentType
-	if err := v.Validate(); err != nil && v.RenderError == "" {
+	return v
+}
+
+// maxDelivery is what a delivery may have in bytes so that its topic takes the record, key and headers included.
+const maxDelivery = webhook.MaxRecordBytes - 8<<10
+
+// encode is the value of a delivery's record. One that breaks a rule of deliveries or that its topic would refuse, which
+// would stop the partition, goes out without what makes it large, and with the reason: the sink dead-letters it.
+func encode(v *webhook.Delivery) []byte {
+	err := v.Validate()
+	if err == nil {
+		value := v.Encode()
+		if len(value) <= maxDelivery {
+			return value
+		}
+		err = fmt.Errorf("the delivery has %d bytes, at most %d are allowed", len(value), maxDelivery)
+	}
+	if v.RenderError == "" {
 		v.RenderError = err.Error()
 	}
-	return v
+	v.Body, v.Headers = nil, nil
+	v.Key = strings.ToValidUTF8(v.Key[:min(len(v.Key), webhook.MaxKeyBytes)], "")
+	return v.Encode()
 }
 
 // source is the record whose processing decided, or the position at which the clock did.
@@ -168,11 +192,17 @@ func (p *partition) source() webhook.Source {
 	return webhook.Source{Topic: p.record.Topic, Partition: p.id, Offset: p.record.Offset}
 }
 
+// maxTrace is more than any traceparent has: 55 bytes in version 00 of W3C Trace Context.
+const maxTrace = 256
+
 func (p *partition) traceparent() string {
 	if p.record == nil {
 		return ""
 	}
 	value, _ := header(p.record, "traceparent")
+	if len(value) > maxTrace {
+		return ""
+	}
 	return string(value)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"vigil/campaign"
 	"vigil/state"
 	"vigil/trigger"
 )
@@ -44,9 +45,9 @@ func (r *restored) close() {
 
 // restore makes the engine of a partition: the rows of the store, then the changelog behind them up to its end.
 // It runs after the group's offsets were fetched, hence after every transaction of the owner before was decided.
-func (s *session) restore(ctx context.Context, part *partition) *restored {
+func (s *session) restore(ctx context.Context, part *partition, cat *campaign.Catalog) *restored {
 	r := &restored{part: part, began: time.Now()}
-	r.engine = trigger.New(s.cfg.Catalog, s.cfg.Times, func(d *trigger.Decision) { r.emit(d) })
+	r.engine = trigger.New(cat, s.cfg.Times, func(d *trigger.Decision) { r.emit(d) })
 	if r.err = s.fill(ctx, r); r.err != nil {
 		r.err = fmt.Errorf("restore partition %d: %w", part.id, r.err)
 	}

@@ -16,6 +16,7 @@ func (e *Engine) Advance(clock int64) error {
 		e.part.clock = clock
 		e.resetCursors()
 	}
+	clock = max(clock, e.part.clock) // what a resumed campaign held may be due since long
 	for {
 		d := min(e.table.earliest(), e.part.next)
 		if d == never || d > math.MaxInt64-e.opt.AllowedLateness-1 || clock <= d+e.opt.AllowedLateness {
@@ -27,7 +28,7 @@ func (e *Engine) Advance(clock int64) error {
 		}
 		e.table.park()
 	}
-	e.part.clock = max(e.part.clock, clock)
+	e.part.clock = clock
 	return nil
 }
 
