@@ -75,6 +75,7 @@ var parties = map[string][]string{
 	"github.com/cespare/xxhash/v2":             {"trigger", "trigger/shelf", "state", "processor"},
 	"github.com/klauspost/compress":            {"state", "processor", "kafka"},
 	"code.dny.dev/ssrf":                        {"sink/egress"},
+	"golang.org/x/oauth2":                      {"sink/egress"},
 	"golang.org/x/time":                        {"sink", "sink/core", "cmd/vigil"},
 	"golang.org/x/sync":                        {"kafka", "processor", "sink", "replay", "cmd/vigil", "bench"},
 	"golang.org/x/sys":                         {"state", "cmd/vigil"},

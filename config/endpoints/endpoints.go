@@ -23,14 +23,18 @@ type Endpoint struct {
 	Name         string
 	URL          string            // absolute; a campaign's path is added to it
 	Secrets      []string          // env:NAME or file:PATH, see Secret; several while one is being replaced
+	Auth         Auth              // who asks
+	TLS          TLS               // own certificate and authority
 	Headers      map[string]string // sent with every request
 	Timeout      time.Duration     // of one whole attempt, 1 s to 30 s
 	Retries      int               // after the first attempt, 0 to 2
 	RetryDelays  []time.Duration   // before the second and the third attempt, 1 s to 24 h
+	RetryOn      RetryOn           // which answers are tried again
 	Rate         float64           // attempts per second; 0: no limit
 	MaxInFlight  int               // attempts at a time, 1 to 1,024; 0: the sink's default
 	AllowHTTP    bool              // http:// is fine
 	AllowPrivate bool              // loopback and private ranges are fine
+	HTTP2        bool              // HTTP/2 where the receiver speaks it
 }
 
 // Bounds and defaults of an endpoint.
@@ -117,8 +121,8 @@ func (r *fileReader) file(file string, src []byte) {
 
 func (r *fileReader) endpoint(n *source.Node) Endpoint {
 	e := Endpoint{Timeout: DefaultTimeout, Retries: DefaultRetries, RetryDelays: DefaultRetryDelays()}
-	if !r.Object(n, "an endpoint", "name", "url", "secrets", "headers", "timeout", "retries", "retry_delays", "rate",
-		"max_in_flight", "allow_http", "allow_private") {
+	if !r.Object(n, "an endpoint", "name", "url", "secrets", "auth", "tls", "headers", "timeout", "retries", "retry_delays",
+		"retry_on", "rate", "max_in_flight", "allow_http", "allow_private", "http2") {
 		return e
 	}
 	e.Name = r.endpointName(r.Require(n, "an endpoint", "name"))
@@ -127,6 +131,7 @@ func (r *fileReader) endpoint(n *source.Node) Endpoint {
 	e.URL = r.endpointURL(r.Require(n, "an endpoint", "url"), e.AllowHTTP)
 	e.Secrets = r.secrets(n.Field("secrets"))
 	e.Headers = r.headers(n.Field("headers"))
+	r.security(&e, n)
 	if f := n.Field("timeout"); f != nil {
 		e.Timeout = r.duration(f, "timeout", minTimeout, maxTimeout)
 	}
@@ -135,6 +140,9 @@ func (r *fileReader) endpoint(n *source.Node) Endpoint {
 	}
 	if f := n.Field("retry_delays"); f != nil {
 		e.RetryDelays = r.retryDelays(f, e.RetryDelays)
+	}
+	if f := n.Field("retry_on"); f != nil {
+		e.RetryOn = r.retryOn(f)
 	}
 	if f := n.Field("rate"); f != nil {
 		e.Rate = r.rate(f)
@@ -170,7 +178,7 @@ func (r *fileReader) endpointURL(n *source.Node, allowHTTP bool) string {
 	case u.Hostname() == "" || u.Opaque != "":
 		r.Fail(n, "invalid_url", "url has no host")
 	case u.User != nil:
-		r.Fail(n, "invalid_url", "url must not hold a user name or a password\nput an Authorization header into headers")
+		r.Fail(n, "invalid_url", "url must not hold a user name or a password\nsay it in auth: {basic: {user: NAME, password: env:NAME}}")
 	case u.Fragment != "":
 		r.Fail(n, "invalid_url", "url must not have a fragment")
 	}
@@ -183,13 +191,9 @@ func (r *fileReader) secrets(n *source.Node) []string {
 	}
 	var refs []string
 	for _, s := range n.Items {
-		ref := r.Text(s, "a secret")
-		if kind, rest, ok := strings.Cut(ref, ":"); ref != "" && (!ok || rest == "" || kind != "env" && kind != "file") {
-			// The text may be a secret itself: it is not repeated.
-			r.Fail(s, "invalid_secret", "a secret is env:NAME or file:PATH; its value never stands in this file")
-			continue
+		if ref := r.secret(s); ref != "" {
+			refs = append(refs, ref)
 		}
-		refs = append(refs, ref)
 	}
 	return refs
 }

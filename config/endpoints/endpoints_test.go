@@ -19,21 +19,38 @@ import (
 const wholeEndpoint = `name: shop
 url: https://shop.example.com/hooks
 secrets: [env:SHOP_OLD, file:/run/secrets/shop]
-headers: {Authorization: Bearer x}
+auth:
+  oauth2:
+    token_url: https://id.example.com/token
+    client_id: vigil
+    client_secret: env:SHOP_CLIENT
+    scopes: [hooks]
+    params: {audience: shop}
+    style: body
+tls: {certificate: file:/run/tls/client.pem, key: file:/run/tls/client.key, ca: env:SHOP_CA}
+headers: {X-Team: ops}
 timeout: 3s
 retries: 1
 retry_delays: [30s, 5m]
+retry_on: [404, default, 404]
 rate: 600/m
 max_in_flight: 8
 allow_http: true
 allow_private: true
+http2: true
 `
 
 func TestParseEndpoints(t *testing.T) {
 	got, problems := endpoints.Parse("shop.yaml", []byte(wholeEndpoint))
 	want := []endpoints.Endpoint{{
 		Name: "shop", URL: "https://shop.example.com/hooks", Secrets: []string{"env:SHOP_OLD", "file:/run/secrets/shop"},
-		Headers: map[string]string{"Authorization": "Bearer x"}, Timeout: 3 * time.Second, Retries: 1,
+		Auth: endpoints.Auth{OAuth2: &endpoints.OAuth2{
+			TokenURL: "https://id.example.com/token", ClientID: "vigil", ClientSecret: "env:SHOP_CLIENT", Scopes: []string{"hooks"},
+			Params: map[string]string{"audience": "shop"}, InBody: true,
+		}},
+		TLS:     endpoints.TLS{Certificate: "file:/run/tls/client.pem", Key: "file:/run/tls/client.key", CA: "env:SHOP_CA"},
+		RetryOn: endpoints.RetryOn{Stated: true, Default: true, Statuses: []int{404}}, HTTP2: true,
+		Headers: map[string]string{"X-Team": "ops"}, Timeout: 3 * time.Second, Retries: 1,
 		RetryDelays: []time.Duration{30 * time.Second, 5 * time.Minute}, Rate: 10, MaxInFlight: 8, AllowHTTP: true, AllowPrivate: true,
 	}}
 	if diff := cmp.Diff(want, got); diff != "" || len(problems) > 0 {
@@ -63,40 +80,67 @@ func TestEndpointProblems(t *testing.T) {
 		return codes
 	}
 	for line, code := range map[string]string{
-		"secret: x":                         "unknown_field",
-		"timeout: 5":                        "wrong_type",
-		"timeout: soon":                     "invalid_duration",
-		"timeout: 31s":                      "out_of_range",
-		"timeout: 900ms":                    "out_of_range",
-		"retries: 3":                        "out_of_range",
-		"retries: -1":                       "out_of_range",
-		"retry_delays: [1s, 2s, 3s]":        "out_of_range",
-		"retry_delays: []":                  "out_of_range",
-		"retry_delays: [500ms]":             "out_of_range",
-		"retry_delays: 10s":                 "wrong_type",
-		"rate: fast":                        "invalid_rate",
-		"rate: 10/d":                        "invalid_rate",
-		"rate: true":                        "invalid_rate",
-		"rate: 0":                           "out_of_range",
-		"max_in_flight: 0":                  "out_of_range",
-		"max_in_flight: 2000":               "out_of_range",
-		"secrets: env:X":                    "wrong_type",
-		"secrets: [whsec_abc]":              "invalid_secret",
-		"secrets: [\"env:\"]":               "invalid_secret",
-		"headers: {Host: x}":                "invalid_header",
-		"headers: {webhook-id: x}":          "invalid_header",
-		"headers: {\"a b\": x}":             "invalid_header",
-		"headers: {X: \"a\\nb\"}":           "invalid_header",
-		"headers: {X: 1}":                   "wrong_type",
-		"allow_http: maybe":                 "wrong_type",
-		"url: http://shop.example.com/":     "plain_http",
-		"url: shop.example.com":             "invalid_url",
-		"url: ftp://shop.example.com":       "invalid_url",
-		"url: https://":                     "invalid_url",
-		"url: https://u:p@shop.example.com": "invalid_url",
-		"url: https://shop.example.com/#x":  "invalid_url",
-		"url: \"https://shop example.com\"": "invalid_url",
-		"url: \"\"":                         "empty_text",
+		"secret: x":                             "unknown_field",
+		"timeout: 5":                            "wrong_type",
+		"timeout: soon":                         "invalid_duration",
+		"timeout: 31s":                          "out_of_range",
+		"timeout: 900ms":                        "out_of_range",
+		"retries: 3":                            "out_of_range",
+		"retries: -1":                           "out_of_range",
+		"retry_delays: [1s, 2s, 3s]":            "out_of_range",
+		"retry_delays: []":                      "out_of_range",
+		"retry_delays: [500ms]":                 "out_of_range",
+		"retry_delays: 10s":                     "wrong_type",
+		"rate: fast":                            "invalid_rate",
+		"rate: 10/d":                            "invalid_rate",
+		"rate: true":                            "invalid_rate",
+		"rate: 0":                               "out_of_range",
+		"max_in_flight: 0":                      "out_of_range",
+		"max_in_flight: 2000":                   "out_of_range",
+		"secrets: env:X":                        "wrong_type",
+		"secrets: [whsec_abc]":                  "invalid_secret",
+		"secrets: [\"env:\"]":                   "invalid_secret",
+		"headers: {Host: x}":                    "invalid_header",
+		"headers: {webhook-id: x}":              "invalid_header",
+		"headers: {\"a b\": x}":                 "invalid_header",
+		"headers: {X: \"a\\nb\"}":               "invalid_header",
+		"headers: {X: 1}":                       "wrong_type",
+		"allow_http: maybe":                     "wrong_type",
+		"auth: {}":                              "no_meaning",
+		"auth: {bearer: t0ken}":                 "invalid_secret",
+		"auth: {bearer: 5}":                     "wrong_type",
+		"auth: {basic: {user: u, password: p}}": "invalid_secret",
+		"auth: {basic: {user: \"u:v\", password: env:P}}":                                                 "out_of_range",
+		"auth: {basic: {user: u}}":                                                                        "missing_field",
+		"auth: {basic: {user: u, password: env:P}, bearer: env:T}":                                        "no_meaning",
+		"auth: {digest: x}":                                                                               "unknown_field",
+		"auth: {bearer: env:T}\nheaders: {authorization: x}":                                              "no_meaning",
+		"auth: {oauth2: {token_url: x, client_id: a, client_secret: env:S}}":                              "invalid_url",
+		"auth: {oauth2: {token_url: http://x/, client_id: a, client_secret: env:S}}":                      "plain_http",
+		"auth: {oauth2: {token_url: https://x/?a, client_id: a, client_secret: env:S}}":                   "invalid_url",
+		"auth: {oauth2: {token_url: https://x/, client_id: a, client_secret: env:S, style: query}}":       "unknown_value",
+		"auth: {oauth2: {token_url: https://x/, client_id: a, client_secret: env:S, params: {scope: a}}}": "no_meaning",
+		"auth: {oauth2: {token_url: https://x/, client_id: a, client_secret: env:S, scopes: a}}":          "wrong_type",
+		"tls: {certificate: file:a}":                                                                      "missing_field",
+		"tls: {key: file:a}":                                                                              "missing_field",
+		"tls: {ca: \"-----BEGIN\"}":                                                                       "invalid_secret",
+		"http2: 1":                                                                                        "wrong_type",
+		"retry_on: 404":                                                                                   "wrong_type",
+		"retry_on: [200]":                                                                                 "out_of_range",
+		"retry_on: [410]":                                                                                 "out_of_range",
+		"retry_on: [600]":                                                                                 "out_of_range",
+		"retry_on: [defualt]":                                                                             "out_of_range",
+		"retry_on: [\"404\"]":                                                                             "out_of_range",
+		"url: http://a/\nallow_http: true\nhttp2: true":                                                   "no_meaning",
+		"url: http://a/\nallow_http: true\ntls: {ca: env:A}":                                              "no_meaning",
+		"url: http://shop.example.com/":                                                                   "plain_http",
+		"url: shop.example.com":                                                                           "invalid_url",
+		"url: ftp://shop.example.com":                                                                     "invalid_url",
+		"url: https://":                                                                                   "invalid_url",
+		"url: https://u:p@shop.example.com":                                                               "invalid_url",
+		"url: https://shop.example.com/#x":                                                                "invalid_url",
+		"url: \"https://shop example.com\"":                                                               "invalid_url",
+		"url: \"\"":                                                                                       "empty_text",
 	} {
 		codes := problem(line)
 		if !slices.Equal(codes, []string{code}) {
@@ -209,4 +253,21 @@ func FuzzParseEndpoints(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestRetryOn(t *testing.T) {
+	for text, want := range map[string]endpoints.RetryOn{
+		"[]":                  {Stated: true},
+		"[default]":           {Stated: true, Default: true},
+		"[503, 404, \"404\"]": {Stated: true, Statuses: []int{404, 503}},
+	} {
+		got, _ := endpoints.Parse("e.yaml", []byte("name: a\nurl: https://a.example\nretry_on: "+text))
+		if diff := cmp.Diff(want, got[0].RetryOn); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+	got, problems := endpoints.Parse("e.yaml", []byte("name: a\nurl: https://a.example\nretry_on: [4xx]"))
+	if list := got[0].RetryOn.Statuses; len(problems) > 0 || len(list) != 99 || list[0] != 400 || slices.Contains(list, 410) {
+		t.Errorf("4xx is %v, %v", list, problems)
+	}
 }

@@ -74,6 +74,7 @@ type Plan struct {
 	Attempt int // the one just made, 1-based
 	Retries int
 	Delays  []time.Duration // at least one
+	RetryOn Statuses        // nil: the default list
 	Expires *time.Time      // nil: never
 	Now     time.Time
 }

@@ -25,11 +25,26 @@ func StatusClass(status int) Class {
 	return Permanent
 }
 
+// Statuses are the answers that an endpoint wants tried again, instead of the default list; only 300 to 599 are asked.
+type Statuses map[int]bool
+
+// StatusClass is what an answer means at this endpoint.
+func (p Plan) StatusClass(status int) Class {
+	switch class := StatusClass(status); {
+	case p.RetryOn == nil || status < 300 || status > 599:
+		return class
+	case p.RetryOn[status]:
+		return Retryable
+	default:
+		return Permanent
+	}
+}
+
 // Decide is the table of delivery 2 for what was in flight.
 func Decide(p Plan, a *Answer) Fate {
 	class, code, reason := a.Class, a.Code, a.Reason
 	if !a.Failed {
-		class, code, reason = StatusClass(a.Status), CodePermanent, "http_"+strconv.Itoa(a.Status)
+		class, code, reason = p.StatusClass(a.Status), CodePermanent, "http_"+strconv.Itoa(a.Status)
 	}
 	f := Fate{Attempts: p.Attempt, Reason: reason, Answer: a}
 	switch class {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vigil/sink/core"
+	"vigil/webhook"
 )
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -32,6 +33,25 @@ func TestStatusClass(t *testing.T) {
 }
 
 // row is one line of the table of fates: what came back after attempt n, and what becomes of it.
+// TestRetryOn: a list of an endpoint's own replaces that of delivery 3, for answers from 300 to 599 only.
+func TestRetryOn(t *testing.T) {
+	p := core.Plan{Attempt: 1, Retries: 2, Delays: []time.Duration{time.Second}, Now: now, RetryOn: core.Statuses{404: true, 200: true}}
+	for status, want := range map[int]webhook.Outcome{
+		404: webhook.Retry, 500: webhook.Dead, 503: webhook.Dead, 302: webhook.Dead, 200: webhook.Delivered, 0: webhook.Retry, 101: webhook.Retry, 999: webhook.Retry,
+	} {
+		if f := core.Decide(p, &core.Answer{Status: status}); f.Outcome != want {
+			t.Errorf("%d: %s, want %s", status, f.Outcome, want)
+		}
+	}
+	if f := core.Decide(p, &core.Answer{Failed: true, Class: core.Retryable, Code: "timeout"}); f.Outcome != webhook.Retry {
+		t.Errorf("no answer: %s", f.Outcome)
+	}
+	p.RetryOn = core.Statuses{}
+	if f := core.Decide(p, &core.Answer{Status: 500}); f.Outcome != webhook.Dead {
+		t.Errorf("an empty list: %s", f.Outcome)
+	}
+}
+
 type row struct {
 	name    string
 	attempt int

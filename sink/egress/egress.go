@@ -5,6 +5,8 @@ package egress
 
 import (
 	"context"
+	"crypto/x509"
+	"net"
 	"net/http"
 	"net/netip"
 )
@@ -28,4 +30,14 @@ type Policy struct {
 
 	RoundTripper http.RoundTripper // instead of the network, in tests
 	LookupIP     LookupIP          // instead of the system's resolver
+	RootCAs      *x509.CertPool    // instead of the system's authorities
+}
+
+// guard is what judges the addresses of this policy.
+func (p *Policy) guard(private bool) guard {
+	g := guard{denied: p.Deny, lookup: p.LookupIP, allowPrivate: private}
+	if g.lookup == nil {
+		g.lookup = net.DefaultResolver.LookupNetIP
+	}
+	return g
 }

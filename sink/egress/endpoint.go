@@ -20,6 +20,10 @@ type Endpoint struct {
 	root     *url.URL // nil for inline URLs
 	headers  http.Header
 	signer   *webhook.Signer // nil: unsigned
+	tokens   *tokens         // nil: no OAuth2
+	certs    certificates
+	route    route
+	retryOn  core.Statuses // nil: the default list
 	timeout  time.Duration
 	retries  int
 	delays   []time.Duration
@@ -28,6 +32,8 @@ type Endpoint struct {
 	http     bool
 	private  bool
 	ports    []uint16 // allowed in an inline URL; nil: any that is not refused
+
+	authorization string // the header of basic and bearer; empty: none
 }
 
 // Endpoints is one immutable version of all endpoints.
@@ -54,7 +60,7 @@ func NewEndpoints(p *Policy, list []endpoints.Endpoint) (*Endpoints, error) {
 	}
 	set.inline = &Endpoint{
 		signer: signer, timeout: endpoints.DefaultTimeout, retries: endpoints.DefaultRetries,
-		delays: endpoints.DefaultRetryDelays(), http: p.AllowHTTP, private: p.AllowPrivate,
+		delays: endpoints.DefaultRetryDelays(), http: p.AllowHTTP, private: p.AllowPrivate, route: route{private: p.AllowPrivate},
 	}
 	if !p.AllowPrivate {
 		set.inline.ports = append(slices.Clone(inlinePorts), p.AllowPorts...)
@@ -83,10 +89,46 @@ func newEndpoint(p *Policy, e endpoints.Endpoint) (*Endpoint, error) {
 		}
 		c.headers.Set(name, value)
 	}
-	if c.signer, err = newSigner(p, e.Secrets); err != nil {
+	if err := c.secure(p, e); err != nil {
 		return nil, err
 	}
+	c.retryOn = statuses(e.RetryOn)
+	if c.tokens != nil {
+		if err := c.check(p, c.tokens.url); err != nil {
+			return nil, fmt.Errorf("token_url: %w", err)
+		}
+	}
 	return c, c.check(p, root)
+}
+
+// secure reads everything that is secret.
+func (e *Endpoint) secure(p *Policy, from endpoints.Endpoint) (err error) {
+	if e.signer, err = newSigner(p, from.Secrets); err != nil {
+		return err
+	}
+	if e.authorization, err = fixedAuth(from.Auth, p); err != nil {
+		return err
+	}
+	if e.tokens, err = newTokens(from.Auth.OAuth2, p); err != nil {
+		return err
+	}
+	e.certs, err = readCertificates(from.TLS, p)
+	e.route = route{private: e.private, http2: from.HTTP2, certs: e.certs.sum}
+	return err
+}
+
+// statuses is a list as the table of answers takes it.
+func statuses(list endpoints.RetryOn) core.Statuses {
+	if !list.Stated {
+		return nil
+	}
+	set := core.Statuses{}
+	for status := 300; status <= 599; status++ {
+		if list.Default && core.StatusClass(status) == core.Retryable || slices.Contains(list.Statuses, status) {
+			set[status] = true
+		}
+	}
+	return set
 }
 
 // Find is the endpoint for a delivery: the one it names, or that of inline URLs; nil where the name is unknown.
@@ -102,7 +144,7 @@ func (e *Endpoint) Limits() core.Limits { return core.Limits{InFlight: e.inFligh
 
 // Plan is what an attempt at this endpoint is judged by.
 func (e *Endpoint) Plan(d *webhook.Delivery, now time.Time) core.Plan {
-	return core.Plan{Attempt: d.Attempt, Retries: e.retries, Delays: e.delays, Expires: d.ExpiresAt, Now: now}
+	return core.Plan{Attempt: d.Attempt, Retries: e.retries, Delays: e.delays, RetryOn: e.retryOn, Expires: d.ExpiresAt, Now: now}
 }
 
 func newSigner(p *Policy, refs []string) (*webhook.Signer, error) {

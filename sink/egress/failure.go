@@ -41,7 +41,7 @@ func failed(err error) core.Answer {
 func Codes() []string {
 	return []string{
 		core.CodeURL, core.CodeHeader, core.CodeBlocked, "stopped", "no_descriptors", "dns_not_found",
-		"dns_unreachable", "dns_failure", "timeout", "refused", "unreachable", "reset", "tls", "eof", "malformed",
+		"dns_unreachable", "dns_failure", "timeout", "refused", "unreachable", "reset", "tls", "token", "eof", "malformed",
 	}
 }
 
@@ -51,11 +51,14 @@ func classify(err error) failure {
 	var blocked *blockedError
 	var dns *net.DNSError
 	var invalid *buildError
+	var token *tokenError
 	switch {
 	case errors.As(err, &invalid):
 		return failure{core.Permanent, invalid.code, true}
 	case errors.As(err, &blocked):
 		return failure{core.Permanent, core.CodeBlocked, true}
+	case errors.As(err, &token):
+		return failure{core.Retryable, "token", true}
 	case errors.Is(err, context.Canceled):
 		return failure{core.Ours, "stopped", false}
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -49,11 +49,7 @@ func (p *Policy) reach(ctx context.Context, c *Endpoint, found *Probed) error {
 	if err != nil {
 		return err
 	}
-	g := guard{denied: p.Deny, lookup: p.LookupIP, allowPrivate: c.private}
-	if g.lookup == nil {
-		g.lookup = net.DefaultResolver.LookupNetIP
-	}
-	conn, err := g.dial(ctx, "tcp", net.JoinHostPort(c.root.Hostname(), strconv.Itoa(int(port))))
+	conn, err := p.guard(c.private).dial(ctx, "tcp", net.JoinHostPort(c.root.Hostname(), strconv.Itoa(int(port))))
 	if err != nil {
 		return err
 	}
@@ -64,7 +60,9 @@ func (p *Policy) reach(ctx context.Context, c *Endpoint, found *Probed) error {
 	}
 	within, cancelTLS := context.WithTimeout(ctx, tlsTimeout)
 	defer cancelTLS()
-	secure := tls.Client(conn, &tls.Config{ServerName: c.root.Hostname(), MinVersion: tls.VersionTLS12})
+	settings := c.certs.config()
+	settings.ServerName = c.root.Hostname()
+	secure := tls.Client(conn, settings)
 	if err := secure.HandshakeContext(within); err != nil {
 		return fmt.Errorf("TLS: %w", err)
 	}

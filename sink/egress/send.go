@@ -30,32 +30,19 @@ const (
 // Sender makes attempts. It is used by all workers at a time.
 type Sender struct {
 	policy *Policy
-	public client
-	local  client // for allow_private
+	routes *routes
 	drains sync.Pool
 }
 
 // NewSender makes a sender with its own pool of connections; Close gives them back.
 func NewSender(p *Policy) *Sender {
-	lookup := p.LookupIP
-	if lookup == nil {
-		lookup = net.DefaultResolver.LookupNetIP
-	}
-	s := &Sender{
-		policy: p,
-		public: newClient(guard{denied: p.Deny, lookup: lookup}, p.MaxInFlight),
-		local:  newClient(guard{denied: p.Deny, lookup: lookup, allowPrivate: true}, p.MaxInFlight),
-	}
-	if p.RoundTripper != nil {
-		override := client{pooled: p.RoundTripper, fresh: p.RoundTripper}
-		s.public, s.local = override, override
-	}
+	s := &Sender{policy: p, routes: newRoutes(p)}
 	s.drains.New = func() any { b := make([]byte, maxDrain); return &b }
 	return s
 }
 
 // Send makes one attempt: everything within the endpoint's timeout. A connection from the pool that turns out to be
-// dead before the first byte of an answer is replaced once, at no cost for the delivery.
+// dead before the first byte of an answer is replaced once, at no cost for the delivery; so is a token that is refused.
 func (s *Sender) Send(ctx context.Context, e *Endpoint, d *webhook.Delivery) core.Answer {
 	start := time.Now()
 	u, err := e.url(s.policy, d)
@@ -68,23 +55,58 @@ func (s *Sender) Send(ctx context.Context, e *Endpoint, d *webhook.Delivery) cor
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	c := s.public
-	if e.private {
-		c = s.local
+	t := try{s: s, e: e, d: d, url: u, header: header, start: start, client: s.routes.client(e)}
+	if e.tokens == nil {
+		return t.send(ctx)
 	}
-	a, dead := s.exchange(ctx, c.pooled, request(d, u, header), start)
-	if dead && e.timeout-time.Since(start) >= minRedial && ctx.Err() == nil {
-		a, _ = s.exchange(ctx, c.fresh, request(d, u, header), start)
+	return t.sendWithToken(ctx)
+}
+
+// try is one attempt in the making.
+type try struct {
+	s      *Sender
+	e      *Endpoint
+	d      *webhook.Delivery
+	url    *url.URL
+	header http.Header
+	start  time.Time
+	client client
+}
+
+func (t *try) send(ctx context.Context) core.Answer {
+	a, dead := t.exchange(ctx, t.client.pooled)
+	if dead && t.e.timeout-time.Since(t.start) >= minRedial && ctx.Err() == nil {
+		a, _ = t.exchange(ctx, t.client.fresh)
 	}
 	return a
 }
 
+// sendWithToken sends with the OAuth2 token, and once more with a new one where it is refused (delivery 3).
+func (t *try) sendWithToken(ctx context.Context) core.Answer {
+	refused := ""
+	for {
+		token, err := t.e.tokens.get(ctx, t.client.fresh, refused)
+		if err != nil {
+			a := failed(err)
+			a.Latency = time.Since(t.start)
+			return a
+		}
+		t.header = t.header.Clone() // the transport may still read the one before
+		t.header[authorization] = []string{"Bearer " + token}
+		a := t.send(ctx)
+		if refused != "" || a.Status != http.StatusUnauthorized && a.Status != http.StatusProxyAuthRequired {
+			return a
+		}
+		refused = token
+	}
+}
+
 // request puts the pieces together. GetBody stays nil: with it, and a header such as Idempotency-Key, the transport
 // would send a POST twice without telling.
-func request(d *webhook.Delivery, u *url.URL, header http.Header) *http.Request {
-	req := &http.Request{Method: d.Method, URL: u, Host: u.Host, Header: header}
-	if len(d.Body) > 0 {
-		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(d.Body)), int64(len(d.Body))
+func (t *try) request() *http.Request {
+	req := &http.Request{Method: t.d.Method, URL: t.url, Host: t.url.Host, Header: t.header}
+	if body := t.d.Body; len(body) > 0 {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
 	return req
 }
@@ -108,6 +130,9 @@ func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.H
 	for name, values := range e.headers {
 		h[name] = values
 	}
+	if e.authorization != "" {
+		h[authorization] = []string{e.authorization}
+	}
 	for _, own := range [...]string{d.ContentType, d.Campaign} {
 		if why := endpoints.HeaderProblem("x", own); why != "" {
 			return nil, &buildError{core.CodeHeader, "content_type or campaign " + why}
@@ -128,24 +153,24 @@ func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.H
 
 // exchange sends one request and reads a bounded answer. dead says that a pooled connection was closed before any byte
 // of the answer.
-func (s *Sender) exchange(ctx context.Context, rt http.RoundTripper, req *http.Request, start time.Time) (a core.Answer, dead bool) {
-	var t trace
-	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, t.hooks())))
-	if err == nil && t.tainted {
+func (t *try) exchange(ctx context.Context, rt http.RoundTripper) (a core.Answer, dead bool) {
+	var seen trace
+	resp, err := rt.RoundTrip(t.request().WithContext(httptrace.WithClientTrace(ctx, seen.hooks())))
+	if err == nil && seen.tainted {
 		err = errTainted // whatever came is no answer to this request
 		resp.Body.Close()
 	}
 	if err != nil {
 		a = failed(err)
 	}
-	a.Latency, a.Remote = time.Since(start), t.remote
+	a.Latency, a.Remote = time.Since(t.start), seen.remote
 	if err != nil {
-		return a, t.reused && (t.tainted || !t.answered.Load()) && !isTimeout(err) && ctx.Err() == nil
+		return a, seen.reused && (seen.tainted || !seen.answered.Load()) && !isTimeout(err) && ctx.Err() == nil
 	}
 	a.Status = resp.StatusCode
 	a.RetryAfter = resp.Header.Get("Retry-After")
 	if resp.StatusCode >= 200 {
-		a.Body = s.drain(resp.Body)
+		a.Body = t.s.drain(resp.Body)
 	}
 	resp.Body.Close() // below 200 unread: after 101 a read obeys no deadline
 	return a, false
@@ -206,7 +231,4 @@ func remoteOf(c net.Conn) string {
 }
 
 // Close gives idle connections back.
-func (s *Sender) Close() {
-	s.public.close()
-	s.local.close()
-}
+func (s *Sender) Close() { s.routes.close() }

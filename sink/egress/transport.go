@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -11,7 +12,9 @@ import (
 
 const (
 	tlsTimeout    = 2 * time.Second
-	maxHeaderRead = 32 << 10 // bytes of an answer's headers
+	pingAfter     = 5 * time.Second // of silence on an HTTP/2 connection; no answer within as long closes it
+	http2Budget   = 256 << 10       // bytes that an HTTP/2 connection may read at first, and again with each attempt
+	maxHeaderRead = 32 << 10        // bytes of an answer's headers
 	idleTimeout   = 30 * time.Second
 	maxIdle       = 4096
 	quietTimeout  = 100 * time.Millisecond
@@ -25,18 +28,20 @@ type client struct {
 }
 
 // newClient makes the transports as delivery 6 wants them: no proxy from the environment, no redirects (transports
-// follow none), no cookies, no decompression, bounded headers, HTTP/1.1.
-func newClient(g guard, maxInFlight int) client {
+// follow none), no cookies, no decompression, bounded headers, HTTP/1.1, and HTTP/2 only where it is asked for.
+func newClient(g guard, maxInFlight int, http2 bool, secure *tls.Config) client {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := g.dial(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
-			return &watched{Conn: conn, changed: make(chan struct{}, 1)}, nil
+			c := &watched{Conn: conn, changed: make(chan struct{}, 1), metered: http2}
+			c.left.Store(http2Budget)
+			return c, nil
 		},
 		TLSHandshakeTimeout:    tlsTimeout,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        secure,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeaderRead,
 		MaxIdleConns:           maxIdle,
@@ -44,8 +49,14 @@ func newClient(g guard, maxInFlight int) client {
 		IdleConnTimeout:        idleTimeout,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
 	}
+	if http2 {
+		t.TLSNextProto, t.Protocols, t.HTTP2 = nil, new(http.Protocols), &http2Limits
+		t.Protocols.SetHTTP1(true)
+		t.Protocols.SetHTTP2(true)
+	}
 	fresh := t.Clone()
 	fresh.MaxIdleConnsPerHost = -1
+	fresh.DisableKeepAlives = http2 // the line above is not for HTTP/2
 	return client{pooled: t, fresh: fresh}
 }
 
@@ -71,7 +82,12 @@ type watched struct {
 	reading atomic.Bool
 	closed  atomic.Bool
 	changed chan struct{} // one of the two may have become true; holds 1
+
+	metered bool         // HTTP/2: what is read is counted, for frames beside an answer have no bound of their own
+	left    atomic.Int64 // bytes that may still be read
 }
+
+var errFlood = errors.New("the receiver sends without end")
 
 // Read implements net.Conn.
 func (c *watched) Read(b []byte) (int, error) {
@@ -79,6 +95,10 @@ func (c *watched) Read(b []byte) (int, error) {
 	c.signal()
 	n, err := c.Conn.Read(b)
 	c.reading.Store(false)
+	if c.metered && c.left.Add(int64(-n)) < 0 {
+		_ = c.Conn.Close()
+		return 0, errFlood
+	}
 	return n, err
 }
 
@@ -111,13 +131,19 @@ func (c *watched) quiet() bool {
 	return !c.closed.Load()
 }
 
-// tainted tells whether a connection from the pool must not be used, and closes it then.
+// tainted tells whether a connection from the pool must not be used, and closes it then. HTTP/2 names the stream that
+// an answer belongs to: there the connection only gets its budget for another attempt.
 func tainted(conn net.Conn) bool {
+	two := false
 	if t, ok := conn.(*tls.Conn); ok {
+		two = t.ConnectionState().NegotiatedProtocol == "h2"
 		conn = t.NetConn()
 	}
 	c, ok := conn.(*watched)
-	if !ok || c.quiet() {
+	if ok && two {
+		c.left.Store(http2Budget)
+	}
+	if !ok || two || c.quiet() {
 		return false
 	}
 	_ = c.Close()
