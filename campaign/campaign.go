@@ -25,6 +25,7 @@ type Campaign struct {
 	ID       string
 	Name     string
 	Revision string // first 12 hex digits of SHA-256 over the campaign as canonical JSON
+	Edition  uint32 // fingerprint of the revision without its status: what `pending: cancel` goes by
 	Status   Status
 	Starts   int64 // math.MinInt64 where not stated
 	Ends     int64 // math.MaxInt64 where not stated
@@ -35,7 +36,7 @@ type Campaign struct {
 	Control  int // held out users in hundredths of a per cent, 0 to 10,000
 	Shadow   bool
 	History  int64 // `history`
-	Edited   bool  // `pending: cancel`: an edit ends the timers of older revisions
+	Edited   bool  // `pending: cancel`: an edit ends the timers of other editions
 	Limits   Limits
 	Quiet    *QuietHours // nil: none
 	Webhook  Webhook

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"regexp"
 	"slices"
@@ -58,8 +59,18 @@ func (r *reading) seal(root *source.Node) {
 	r.c.source = root.AppendJSON(nil)
 	sum := sha256.Sum256(r.c.source)
 	r.c.Revision = hex.EncodeToString(sum[:6])
+	r.c.Edition = edition(root)
 	r.c.Trigger.Print = fingerprint(&r.c.Trigger, root.Field("trigger"))
 	r.c.Webhook.Seal(r.c.about())
+}
+
+// edition hashes a campaign without its status: to pause or to drain it is no edit.
+func edition(root *source.Node) uint32 {
+	rest := *root
+	rest.Fields = slices.DeleteFunc(slices.Clone(root.Fields), func(f source.Field) bool { return f.Name == "status" })
+	h := fnv.New32a()
+	h.Write(rest.AppendJSON(nil))
+	return h.Sum32()
 }
 
 // JSON is the campaign as canonical JSON, as it is kept on vigil.campaigns; Parse reads it back to the same revision.

@@ -48,7 +48,7 @@ func TestValidFiles(t *testing.T) {
 			continue
 		}
 		again := parse(t, string(c.JSON()))
-		if again.Revision != c.Revision || again.Trigger.Print != c.Trigger.Print {
+		if again.Revision != c.Revision || again.Edition != c.Edition || again.Trigger.Print != c.Trigger.Print {
 			t.Errorf("%s: read back from JSON it is another revision", file)
 		}
 		if _, err := c.Render(campaign.Fire{User: "u"}); err != nil {
@@ -67,7 +67,7 @@ func TestRuleBookExample(t *testing.T) {
 	got := *c
 	got.Who, got.Trigger, got.Webhook = nil, campaign.Trigger{}, campaign.Webhook{}
 	want := campaign.Campaign{
-		ID: "abandoned-cart", Name: "Abandoned cart above 100 EUR", Revision: c.Revision, Status: campaign.Active,
+		ID: "abandoned-cart", Name: "Abandoned cart above 100 EUR", Revision: c.Revision, Edition: c.Edition, Status: campaign.Active,
 		Starts: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).UnixMilli(), Ends: math.MaxInt64, Zone: paris,
 		WhoAt: campaign.Both, Control: 1000, Limits: campaign.Limits{Gap: day, Count: 3, Per: 7 * day},
 		Quiet: &campaign.QuietHours{From: 21 * hour, To: 8 * hour, Defer: true, ZonePath: "tz", Zone: paris},

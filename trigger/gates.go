@@ -71,11 +71,14 @@ func (e *Engine) skip(c *campaign.Campaign, st start, reason Reason, at int64) {
 // fireID is 2.9; in 3.5 the anchor is left out.
 func (e *Engine) fireID(id string, c *campaign.Campaign, st start) string {
 	anchor := st.anchor
-	if c != nil && c.Trigger.Shape == campaign.Date || c == nil && strings.Contains(st.slot, "@") {
+	if ofDate(st.slot) || st.slot == "" && c != nil && c.Trigger.Shape == campaign.Date {
 		anchor = ""
 	}
 	return FireID(id, e.opt.Run, st.u.name, st.t.key, anchor, st.slot)
 }
+
+// ofDate tells whether a slot is one of 3.5. Only the slot says so: the trigger may be another one since its start.
+func ofDate(slot string) bool { return strings.Contains(slot, "@") }
 
 // refused asks what every start is asked first (2.4); it is empty where the start stands.
 func (e *Engine) refused(st start) Reason {
@@ -110,7 +113,7 @@ func (e *Engine) profile(u *user) event.Value {
 // judge asks the gates (2.8) and decides: a fire, or a skip that consumes the start.
 func (e *Engine) judge(st start, f firing) {
 	c := st.c
-	if c.Trigger.Shape == campaign.Date && !f.deferred {
+	if ofDate(st.slot) && !f.deferred {
 		e.prune(st.t, c)
 		if st.t.wasDecided(st.slot) { // by a lapsed timer of the same slot
 			e.skip(c, st, DuplicateFire, f.at)

@@ -88,7 +88,7 @@ func (e *Engine) settle(p settlement) {
 	switch {
 	case c == nil || c.Status == campaign.Stopped:
 		e.skip(c, st, IsStopped, tm.due)
-	case c.Edited && tm.rev != revision(c):
+	case c.Edited && tm.rev != c.Edition:
 		e.skip(c, st, Edited, tm.due)
 	case tm.resumed && e.part.clock-tm.due > e.opt.MaxFireDelay:
 		e.skip(c, st, PastDue, tm.due)
@@ -117,18 +117,9 @@ func (e *Engine) arm(st start, due int64, f firing) {
 
 // pend adds a timer to a thread.
 func (e *Engine) pend(st start, tm *timer) {
-	tm.rev = revision(st.c)
+	tm.rev = st.c.Edition
 	*next(&st.t.timers) = *tm
 	st.u.changed = true
-}
-
-// revision is the campaign's revision as a timer keeps it.
-func revision(c *campaign.Campaign) uint32 {
-	h := uint32(2166136261) // FNV-1a
-	for i := range len(c.Revision) {
-		h = (h ^ uint32(c.Revision[i])) * 16777619
-	}
-	return h
 }
 
 // ended lists the timers of threads for which over is true, in the order of 2.3, and takes them off their threads. The

@@ -93,7 +93,7 @@ type timer struct {
 	anchor   *event.Snapshot // nil: none
 	events   []*event.Snapshot
 	slot     string
-	rev      uint32 // of the campaign's revision at the start
+	rev      uint32 // the campaign's edition at the start
 	deferred bool   // a fire put off by quiet hours
 	held     bool   // due while the campaign was paused
 	resumed  bool   // was held, and the campaign is no longer paused
