@@ -1,15 +1,10 @@
 package webhook
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -23,59 +18,39 @@ const (
 // Tolerance is how far a signature's timestamp may be from the receiver's clock.
 const Tolerance = 5 * time.Minute
 
-const (
-	secretPrefix    = "whsec_"
-	minSecretBytes  = 24
-	maxSecretBytes  = 64
-	signaturePrefix = "v1,"
-)
+const maxSignatures = 16 // of one header that are compared
 
 // What Verify refuses.
 var (
-	ErrNotSigned    = errors.New("webhook-id, webhook-timestamp or webhook-signature is missing or malformed")
-	ErrTimestamp    = errors.New("webhook-timestamp is more than 5 minutes from now")
-	ErrNoSignature  = errors.New("no signature matches")
-	errSecretFormat = errors.New("a secret is whsec_ followed by base64 of 24 to 64 bytes")
+	ErrNotSigned   = errors.New("webhook-id, webhook-timestamp or webhook-signature is missing or malformed")
+	ErrTimestamp   = errors.New("webhook-timestamp is more than 5 minutes from now")
+	ErrNoSignature = errors.New("no signature matches")
 )
 
 // Signer signs with every secret of an endpoint: two of them while one is being replaced. It may be used by several
-// goroutines; HMAC states are pooled, since a fresh one costs five times the signature itself.
-type Signer struct{ keys []*signingKey }
+// goroutines.
+type Signer struct {
+	keys []signingKey
+	size int // of what Sign returns
+}
 
-type signingKey struct{ states sync.Pool }
-
-// NewSigner makes a signer from secrets in the form whsec_BASE64; without any it is nil, which signs nothing. An error
-// names the secret by its position and never quotes it.
+// NewSigner makes a signer from secrets: whsec_ + base64 of 24 to 64 bytes signs as v1 (HMAC-SHA256), whsk_ + base64 of
+// an ed25519 private key (its seed of 32 bytes, or seed and public key) as v1a, which costs some forty times as much.
+// Without any it is nil, which signs nothing. An error names the secret by its position and never quotes it.
 func NewSigner(secrets ...string) (*Signer, error) {
 	if len(secrets) == 0 {
 		return nil, nil
 	}
 	s := &Signer{}
 	for i, secret := range secrets {
-		key, err := decodeSecret(secret)
+		key, err := newSigningKey(secret)
 		if err != nil {
 			return nil, fmt.Errorf("secret %d: %w", i+1, err)
 		}
-		k := &signingKey{}
-		k.states.New = func() any { return hmac.New(sha256.New, key) }
-		s.keys = append(s.keys, k)
+		s.keys = append(s.keys, key)
+		s.size += key.size() + 1
 	}
 	return s, nil
-}
-
-func decodeSecret(secret string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(secret, secretPrefix)
-	if !ok {
-		return nil, errSecretFormat
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		key, err = base64.RawStdEncoding.DecodeString(encoded)
-	}
-	if err != nil || len(key) < minSecretBytes || len(key) > maxSecretBytes {
-		return nil, errSecretFormat
-	}
-	return key, nil
 }
 
 // Sign is the value of webhook-signature: one signature per secret, separated by spaces. unix is the time of the
@@ -84,38 +59,57 @@ func (s *Signer) Sign(id string, unix int64, body []byte) string {
 	if s == nil {
 		return ""
 	}
-	out := make([]byte, 0, 48*len(s.keys))
+	var buf [96]byte
+	head, out := appendHead(buf[:0], id, unix), make([]byte, 0, s.size)
 	for i, k := range s.keys {
 		if i > 0 {
 			out = append(out, ' ')
 		}
-		out = append(out, signaturePrefix...)
-		out = k.appendSum(out, id, unix, body)
+		out = k.append(out, head, body)
 	}
 	return string(out)
 }
 
-// appendSum appends base64(HMAC-SHA256(id.timestamp.body)).
-func (k *signingKey) appendSum(dst []byte, id string, unix int64, body []byte) []byte {
-	h := k.states.Get().(hash.Hash)
-	defer k.states.Put(h)
-	h.Reset()
-	var buf [96]byte
-	head := append(buf[:0], id...)
-	head = append(head, '.')
-	head = strconv.AppendInt(head, unix, 10)
-	head = append(head, '.')
-	h.Write(head)
-	h.Write(body)
-	return base64.StdEncoding.AppendEncode(dst, h.Sum(buf[:0]))
+// appendHead appends what is signed before the body: id.timestamp. with its dots.
+func appendHead(dst []byte, id string, unix int64) []byte {
+	dst = append(append(dst, id...), '.')
+	return append(strconv.AppendInt(dst, unix, 10), '.')
 }
 
-// Verify is the receiver's side: it tells whether the request with this body was signed with one of the signer's
-// secrets within Tolerance of now. header reads a request header, as http.Header.Get does. Comparison takes constant
-// time.
+// Verify is Verifier.Verify with the signer's own secrets.
 func (s *Signer) Verify(header func(name string) string, body []byte, now time.Time) error {
+	if s == nil {
+		return ErrNotSigned
+	}
+	v := Verifier{keys: make([]verifyingKey, len(s.keys))}
+	for i, k := range s.keys {
+		v.keys[i] = k
+	}
+	return v.Verify(header, body, now)
+}
+
+// Verifier is the receiver's side.
+type Verifier struct{ keys []verifyingKey }
+
+// NewVerifier makes a verifier from what the receiver holds: whsec_ secrets, whpk_ + base64 of an ed25519 public key, and
+// whsk_ too. An error names the key by its position and never quotes it.
+func NewVerifier(keys ...string) (*Verifier, error) {
+	v := &Verifier{}
+	for i, text := range keys {
+		key, err := newVerifyingKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", i+1, err)
+		}
+		v.keys = append(v.keys, key)
+	}
+	return v, nil
+}
+
+// Verify tells whether the request with this body was signed with one of the keys within Tolerance of now. header reads a request header, as http.Header.Get does. Comparison takes constant
+// time.
+func (v *Verifier) Verify(header func(name string) string, body []byte, now time.Time) error {
 	id, stamp, list := header(IDHeader), header(TimestampHeader), header(SignatureHeader)
-	if s == nil || id == "" || stamp == "" || list == "" {
+	if id == "" || stamp == "" || list == "" {
 		return ErrNotSigned
 	}
 	unix, err := strconv.ParseInt(stamp, 10, 64)
@@ -125,10 +119,11 @@ func (s *Signer) Verify(header func(name string) string, body []byte, now time.T
 	if limit := int64(Tolerance / time.Second); unix < now.Unix()-limit || unix > now.Unix()+limit {
 		return ErrTimestamp
 	}
-	for _, k := range s.keys {
-		want := k.appendSum([]byte(signaturePrefix), id, unix, body)
-		for got := range strings.SplitSeq(list, " ") {
-			if hmac.Equal(want, []byte(got)) {
+	head, signatures := appendHead(nil, id, unix), strings.SplitN(list, " ", maxSignatures+1)
+	signatures = signatures[:min(len(signatures), maxSignatures)]
+	for _, k := range v.keys {
+		for _, signature := range signatures {
+			if k.matches(signature, head, body) {
 				return nil
 			}
 		}

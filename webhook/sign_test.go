@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,7 @@ import (
 type vector struct {
 	Name      string   `json:"name"`
 	Secrets   []string `json:"secrets"`
+	Public    []string `json:"public"` // what receivers hold, beside secrets; empty: the secrets
 	ID        string   `json:"id"`
 	Timestamp int64    `json:"timestamp"`
 	Body      string   `json:"body"`
@@ -57,13 +59,13 @@ func (v vector) check(t *testing.T) {
 	if got := s.Sign(v.ID, v.Timestamp, []byte(v.Body)); got != v.Signature {
 		t.Errorf("got %s, want %s", got, v.Signature)
 	}
-	for i, secret := range v.Secrets {
-		alone, err := webhook.NewSigner(secret)
+	for i, key := range append(v.Secrets, v.Public...) {
+		alone, err := webhook.NewVerifier(key)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := alone.Verify(signed(s, v.ID, v.Timestamp, v.Body).Get, []byte(v.Body), time.Unix(v.Timestamp, 0)); err != nil {
-			t.Errorf("secret %d alone: %v", i+1, err)
+			t.Errorf("key %d alone: %v", i+1, err)
 		}
 	}
 }
@@ -81,8 +83,9 @@ func TestTheLibraryVerifies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.SliceOfN(rapid.Byte(), 24, 64)
 		secrets := []string{secretOf(key.Draw(t, "old")), secretOf(key.Draw(t, "new"))}
+		seed := rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "seed")
 		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
-		s, err := webhook.NewSigner(secrets...)
+		s, err := webhook.NewSigner(secrets[0], privateOf(seed), secrets[1])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,6 +113,52 @@ func TestTheLibraryVerifies(t *testing.T) {
 }
 
 func secretOf(key []byte) string { return "whsec_" + base64.StdEncoding.EncodeToString(key) }
+
+func privateOf(seed []byte) string { return "whsk_" + base64.StdEncoding.EncodeToString(seed) }
+
+// TestPublicKeys: with the public key alone v1a verifies and nothing else does, and nobody can sign with it.
+func TestPublicKeys(t *testing.T) {
+	seed := make([]byte, ed25519.SeedSize)
+	private := ed25519.NewKeyFromSeed(seed)
+	public := "whpk_" + base64.StdEncoding.EncodeToString(private[32:])
+	s, err := webhook.NewSigner(secretOf(make([]byte, 24)), privateOf(seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := webhook.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1_800_000_000, 0)
+	h := signed(s, "f1", now.Unix(), "{}")
+	if err := v.Verify(h.Get, []byte("{}"), now); err != nil {
+		t.Error(err)
+	}
+	both := h.Get("webhook-signature")
+	hmacOnly, edOnly, _ := strings.Cut(both, " ")
+	for name, c := range map[string]struct{ list, body string }{
+		"another body":        {both, "{} "},
+		"hmac only":           {hmacOnly, "{}"},
+		"as v1":               {strings.Replace(edOnly, "v1a,", "v1,", 1), "{}"},
+		"cut":                 {edOnly[:len(edOnly)-4], "{}"},
+		"after many others":   {strings.Repeat("v1a,x ", 16) + edOnly, "{}"},
+		"twice as long":       {edOnly + edOnly[4:], "{}"},
+		"no signature at all": {"v1a,", "{}"},
+	} {
+		h.Set("webhook-signature", c.list)
+		if err := v.Verify(h.Get, []byte(c.body), now); !errors.Is(err, webhook.ErrNoSignature) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := webhook.NewSigner(public); err == nil {
+		t.Error("a public key signs")
+	}
+	for _, key := range []string{"", "whpk_", public + "AAAA", "whpk_!", "whsk_" + base64.StdEncoding.EncodeToString(append(private[32:], private[32:]...))} {
+		if _, err := webhook.NewVerifier(public, key); err == nil || !strings.Contains(err.Error(), "key 2") {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+}
 
 func TestVerifyRefuses(t *testing.T) {
 	s, err := webhook.NewSigner(secretOf([]byte(strings.Repeat("k", 32))))
@@ -160,7 +209,7 @@ func TestNewSignerRefuses(t *testing.T) {
 	}
 	for _, secret := range []string{
 		"", "whsec_", "plain", "whsec_!!!", secretOf(make([]byte, 23)), secretOf(make([]byte, 65)),
-		"whsk_" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		privateOf(make([]byte, 31)), privateOf(make([]byte, 64)), "whpk_" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
 	} {
 		_, err := webhook.NewSigner(secretOf(make([]byte, 24)), secret)
 		if err == nil || !strings.Contains(err.Error(), "secret 2") || len(secret) > 8 && strings.Contains(err.Error(), secret) {
@@ -170,7 +219,7 @@ func TestNewSignerRefuses(t *testing.T) {
 }
 
 func TestSignerIsSafeForManyGoroutines(t *testing.T) {
-	s, err := webhook.NewSigner(secretOf(make([]byte, 32)))
+	s, err := webhook.NewSigner(secretOf(make([]byte, 32)), privateOf(make([]byte, 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,13 +256,17 @@ func FuzzVerify(f *testing.F) {
 }
 
 func BenchmarkSign(b *testing.B) {
-	s, err := webhook.NewSigner(secretOf(make([]byte, 32)))
-	if err != nil {
-		b.Fatal(err)
-	}
-	body := []byte(strings.Repeat("x", 500))
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Sign("0123456789abcdef0123456789abcdef", 1_800_000_000, body)
+	for name, secret := range map[string]string{"v1": secretOf(make([]byte, 32)), "v1a": privateOf(make([]byte, 32))} {
+		b.Run(name, func(b *testing.B) {
+			s, err := webhook.NewSigner(secret)
+			if err != nil {
+				b.Fatal(err)
+			}
+			body := []byte(strings.Repeat("x", 500))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Sign("0123456789abcdef0123456789abcdef", 1_800_000_000, body)
+			}
+		})
 	}
 }

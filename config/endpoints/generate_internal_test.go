@@ -29,10 +29,7 @@ func TestGenerated(t *testing.T) {
 	}
 	var rows strings.Builder
 	document(&rows, "", root.Field("$defs").Field("endpoint"))
-	want := strings.NewReplacer(
-		"{{keys}}\n", rows.String(),
-		"{{retried}}", "408, 409, 421, 425, 429, 500, 502, 503, 504, 507 to 511, 520 to 530",
-	).Replace(string(template))
+	want := strings.Replace(string(template), "{{keys}}\n", rows.String(), 1)
 	if *update {
 		if err := os.WriteFile(reference, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
