@@ -67,14 +67,17 @@ func DecodeDelivery(value []byte) (*Delivery, error) {
 	case !utf8.Valid(value):
 		return nil, errors.New("record is not valid UTF-8")
 	}
-	var d Delivery
-	if err := json.Unmarshal(value, &d); err != nil {
-		return nil, fmt.Errorf("decode delivery: %w", err)
+	d := &Delivery{}
+	if !d.read(value) {
+		*d = Delivery{}
+		if err := json.Unmarshal(value, d); err != nil {
+			return nil, fmt.Errorf("decode delivery: %w", err)
+		}
 	}
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	return &d, nil
+	return d, nil
 }
 
 // Validate tells the first rule that d breaks; it fills in what may be left out: the method (POST) and the attempt (1).

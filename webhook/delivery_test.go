@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +71,7 @@ func TestDeliveryRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		sameAsJSON(t, d.Encode())
 		if !bytes.Equal(again.Encode(), d.Encode()) || !bytes.Equal(again.Body, d.Body) || again.User != d.User || again.Key != d.Key {
 			t.Fatalf("%s\n%s", d.Encode(), again.Encode())
 		}
@@ -171,6 +173,100 @@ func FuzzDecodeDelivery(f *testing.F) {
 			t.Fatalf("%s\n%s", d.Encode(), again.Encode())
 		}
 	})
+}
+
+// sameAsJSON: a space in front of a record keeps it from being read as one that Encode wrote; nothing else may change.
+func sameAsJSON(t interface{ Fatalf(string, ...any) }, value []byte) {
+	fast, err := webhook.DecodeDelivery(value)
+	slow, want := webhook.DecodeDelivery(append([]byte(" "), value...))
+	if len(value) == 0 || len(value) >= webhook.MaxRecordBytes {
+		return
+	}
+	if fmt.Sprint(err) != fmt.Sprint(want) {
+		t.Fatalf("%s: %v, encoding/json: %v", value, err, want)
+	}
+	if diff := cmp.Diff(slow, fast); diff != "" {
+		t.Fatalf("%s: encoding/json (-) reads it otherwise: %s", value, diff)
+	}
+}
+
+// TestDecodeDeliveryIsThatOfJSON: what Encode writes is read by a reader of its own; it takes nothing in that
+// encoding/json would refuse or read otherwise.
+func TestDecodeDeliveryIsThatOfJSON(t *testing.T) {
+	written := string(full().Encode())
+	sameAsJSON(t, []byte(written))
+	allocations := func(value string) float64 {
+		return testing.AllocsPerRun(100, func() { _, _ = webhook.DecodeDelivery([]byte(value)) })
+	}
+	if own, json := allocations(written), allocations(" "+written); own >= json {
+		t.Errorf("%v allocations, %v with encoding/json: the reader does not take what Encode writes", own, json)
+	}
+	for _, change := range [][2]string{
+		{`"v":1`, `"v":01`},
+		{`"v":1`, `"v":1.0`},
+		{`"v":1`, `"v":1e0`},
+		{`"v":1`, `"v":-1`},
+		{`"v":1`, `"V":1`},
+		{`"v":1`, `"v":null`},
+		{`"v":1`, `"v": 1`},
+		{`"v":1,`, `"v":1,"v":2,`},
+		{`"late_by_ms":42`, `"late_by_ms":-42`},
+		{`"late_by_ms":42`, `"late_by_ms":-0`},
+		{`"late_by_ms":42`, `"late_by_ms":9223372036854775807`},
+		{`"late_by_ms":42`, `"late_by_ms":9223372036854775808`},
+		{`"late_by_ms":42`, `"late_by_ms":-`},
+		{`"late_by_ms":42`, `"late_by_ms":`},
+		{`"partition":3`, `"partition":2147483648`},
+		{`"X-Team":"ops"`, `"X-A":"2"`},
+		{`"X-Team":"ops"`, `"X-\u0054":"ops"`},
+		{`"X-Team":"ops"`, `"X-Team":null`},
+		{`"X-Team":"ops"`, ``},
+		{`"headers":{"X-A":"1","X-Team":"ops"}`, `"headers":null`},
+		{`"headers":{"X-A":"1","X-Team":"ops"}`, `"headers":{}`},
+		{`"headers":{"X-A":"1","X-Team":"ops"}`, `"headers":{,}`},
+		{`"headers":{`, `"headers":{"X-Z":"1",`},
+		{`"run":"autumn"`, `"run":"\ud800"`},
+		{`"run":"autumn"`, `"run":"\n\u00e4\/\\"`},
+		{`"run":"autumn"`, `"run":"\x"`},
+		{`"run":"autumn"`, "\"run\":\"a\nb\""},
+		{`"run":"autumn"`, "\"run\":\"\x7f\""},
+		{`"run":"autumn"`, `"run":"a\"`},
+		{`"run":"autumn"`, `"run":null`},
+		{`"run":"autumn"`, `"run":"a"b"`},
+		{`"run":"autumn"`, `"run":7`},
+		{`"at":"2026-11-25T08:30:00.123Z"`, `"at":"2026-11-25T08:30:00.123+01:00"`},
+		{`"at":"2026-11-25T08:30:00.123Z"`, `"at":"2026-02-30T08:30:00Z"`},
+		{`"at":"2026-11-25T08:30:00.123Z"`, `"at":null`},
+		{`"at":"2026-11-25T08:30:00.123Z"`, `"at":"2026-11-25t08:30:00\u005a"`},
+		{`"at":"2026-11-25T08:30:00.123Z"`, `"at":""`},
+		{`"body":"`, `"body":"\u0041`},
+		{`"body":"`, `"body":"\n`},
+		{`"body":"`, "\"body\":\"\n"},
+		{`"body":"`, `"body":"=`},
+		{`"body":"`, `"body":"AA==`},
+		{`"render_error":""}`, `"render_error":""} `},
+		{`"render_error":""}`, `"render_error":""}}`},
+		{`"render_error":""}`, `"render_error":""`},
+		{`"render_error":""}`, `"render_error":"","render_error":"x"}`},
+		{`"render_error":""}`, `"render_error":"","new":1}`},
+		{`"endpoint":"shop",`, ``},
+		{`"endpoint":"shop",`, `"url":"https://x.example/","endpoint":"shop",`},
+	} {
+		value := strings.Replace(written, change[0], change[1], 1)
+		if value == written {
+			t.Fatalf("%s is nowhere in %s", change[0], written)
+		}
+		sameAsJSON(t, []byte(value))
+	}
+	for n := range len(written) {
+		sameAsJSON(t, []byte(written[:n]))
+	}
+}
+
+func FuzzDecodeDeliveryIsThatOfJSON(f *testing.F) {
+	f.Add(full().Encode())
+	f.Add((&webhook.Delivery{V: 1, FireID: "f", URL: "https://x/", Method: "GET", At: at}).Encode())
+	f.Fuzz(func(t *testing.T, value []byte) { sameAsJSON(t, value) })
 }
 
 func BenchmarkDecodeDelivery(b *testing.B) {
