@@ -139,6 +139,12 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
+func TestCampaignsTopic(t *testing.T) {
+	w := newWard(t)
+	w.checkup.Config.Campaigns = "topic"
+	w.finds([4]string{"fail", "campaigns", "reads a folder", "set campaigns"})
+}
+
 func TestTopics(t *testing.T) {
 	w := newWard(t)
 	w.finds([4]string{"warn", "topics", "11 topics are missing: vigil.webhooks, vigil.webhooks.retry-1", "vigil topics create"})

@@ -23,6 +23,7 @@ const (
 func (c *Checkup) loadCampaigns() {
 	dir := c.Config.Campaigns
 	if dir == config.CampaignsTopic {
+		c.note("campaigns", Fail, "campaigns: this version reads a folder, not the topic", "set campaigns to the folder")
 		return
 	}
 	if _, err := os.Stat(dir); err != nil {

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // rooms is the import table: what each room may import of ours. Arrows point down only. A room that is not here does
@@ -123,6 +126,43 @@ func TestImports(t *testing.T) {
 		for _, problem := range importProblems(p) {
 			t.Errorf("%s: %s", p.room(), problem)
 		}
+	}
+}
+
+// Every room has its place in the table of docs/architecture.md, and that table names no other.
+func TestArchitectureNamesEveryRoom(t *testing.T) {
+	page, err := os.ReadFile("../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string // rooms of the table; one in brackets stands inside the one before
+	for line := range strings.Lines(string(page)) {
+		name, inside, _ := strings.Cut(strings.Split(line+"||", "|")[1], "(")
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		for i, part := range strings.Split(name, "`") {
+			if i%2 == 1 {
+				told = append(told, part)
+			}
+		}
+		for i, part := range strings.Split(inside, "`") {
+			if i%2 == 1 {
+				told = append(told, strings.Split(name, "`")[1]+"/"+part)
+			}
+		}
+	}
+	var found []string
+	for _, p := range list(t) {
+		if !strings.HasPrefix(p.room(), "flowtest/") {
+			found = append(found, p.room())
+		}
+	}
+	told = slices.DeleteFunc(told, func(name string) bool { return strings.HasPrefix(name, "flowtest/") || strings.Contains(name, " ") })
+	slices.Sort(told)
+	slices.Sort(found)
+	if diff := cmp.Diff(found, told); diff != "" {
+		t.Errorf("rooms without a place in the table (-), names there that are no rooms (+):\n%s", diff)
 	}
 }
 

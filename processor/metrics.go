@@ -40,7 +40,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	return &metrics{
 		records:           counter("records_processed_total", "Input records whose processing was committed."),
-		recordSkew:        counter("record_skew_total", "Records whose time was more than 2 min ahead of the wall clock (semantics 2.1)."),
+		recordSkew:        counter("record_skew_total", "Records whose time was taken as that of their reading: more than 2 min ahead (semantics 2.1), or absent."),
 		decisions:         vector("decisions_total", "Decisions by campaign and reason; a fire has the reason fire. Counted when made, before the commit.", "campaign", "reason"),
 		deadLetters:       vector("event_dead_letters_total", "Input records that are no event, by reason.", "reason"),
 		behind:            vector("clock_waits_total", "Times that a due timer waited because the input was not read to its end.", "topic"),

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vigil/trigger"
+	"vigil/webhook"
 )
 
 const (
@@ -157,5 +158,25 @@ func TestInputsMerge(t *testing.T) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, s.fires(40, 30*time.Second)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A record without a timestamp has that of the moment it is read, not of 1969.
+func TestRecordWithoutTimestamp(t *testing.T) {
+	s := newStage(t, cart)
+	s.start(s.config("a"))
+	now := time.Now()
+	value := fmt.Sprintf(`{"type":"add","id":"e1","time":%d}`, now.UnixMilli())
+	s.raw("events", []byte("ada"), []byte(value), time.UnixMilli(-1))
+	fired := s.records("vigil.webhooks", 1, 20*time.Second)
+	if len(fired) != 1 {
+		t.Fatalf("%d fires, want 1", len(fired))
+	}
+	d, err := webhook.DecodeDelivery(fired[0].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := now.Truncate(time.Millisecond).Add(time.Second); !d.At.Equal(want) {
+		t.Errorf("fired at %s, want %s", d.At, want.UTC())
 	}
 }

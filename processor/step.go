@@ -103,10 +103,11 @@ func (p *partition) take(topic int, r *kgo.Record) error {
 }
 
 // recordTime is rt; one too far ahead of the wall clock is taken as now and journalled, so that one producer with a
-// wrong clock cannot fire everybody's timers and a replay does the same.
+// wrong clock cannot fire everybody's timers and a replay does the same. So is that of a record without a timestamp,
+// which Kafka writes as -1: its event would be one of 1969.
 func (p *partition) recordTime(r *kgo.Record) int64 {
 	rt, now := r.Timestamp.UnixMilli(), p.wall.UnixMilli()
-	if rt-now <= maxSkew {
+	if rt >= 0 && rt-now <= maxSkew {
 		return rt
 	}
 	rt = now
