@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/sink/core"
+	"vigil/sink/egress"
 	"vigil/webhook"
 )
 
@@ -21,6 +22,7 @@ type parcel struct {
 	lane   string    // its endpoint's name, or scheme://host
 	due    time.Time // when it may be tried
 	waited bool      // it has waited in memory before
+	spread bool      // it waits for, or has, its place among those that come back
 }
 
 // size is what a parcel counts for where memory is bounded.
@@ -102,15 +104,56 @@ func (d *dispatcher) enter(p *parcel, now time.Time) {
 		d.end(p, webhook.Dead, core.CodeEndpoint, "no endpoint has this name")
 		return
 	}
-	l := d.lanes.Lane(p.lane, e.Limits(), now)
+	limits := e.Limits()
+	limits.Share = d.s.share()
+	l := d.lanes.Lane(p.lane, limits, now)
+	if p.queue() == core.First {
+		l.Arrived(now)
+	}
+	reopens, closed := d.breakers.Look(p.breaker(e), now)
 	switch {
 	case l.Held().Sub(now) > core.SpillAfter:
-		d.park(p, core.ParkHeld, l.Held(), now)
-	case !l.Room():
-		d.park(p, core.ParkSlow, d.later(p, now), now)
+		d.parkIn(l, p, core.ParkHeld, l.Held())
+	case !closed:
+		d.parkIn(l, p, core.ParkOpen, reopens)
+	case !d.lanes.Room(l, now):
+		d.parkIn(l, p, core.ParkSlow, now)
+	case p.queue() == core.Rest && !p.spread:
+		d.space(l, p, now)
 	default:
 		d.lanes.Enter(l, core.Entry[*parcel]{Parcel: p, Queue: p.queue(), Size: p.size(), Since: now})
 	}
+}
+
+// breaker names the breaker of a delivery: its campaign and where it goes.
+func (p *parcel) breaker(e *egress.Endpoint) core.BreakerKey {
+	host := e.Host()
+	if host == "" {
+		host = p.lane
+	}
+	return core.BreakerKey{Campaign: p.d.Campaign, Host: host}
+}
+
+// space gives a delivery that comes back its place in time, so that an endpoint that recovers is not flooded.
+func (d *dispatcher) space(l *core.Lane[*parcel], p *parcel, now time.Time) {
+	at, ok := l.Slot(now)
+	if !ok {
+		d.parkIn(l, p, core.ParkSpread, now)
+		return
+	}
+	p.spread = true
+	if !at.After(now) {
+		d.enter(p, now)
+		return
+	}
+	d.waiting += p.size()
+	d.waits.Add(at, p)
+}
+
+// parkIn parks a delivery of a lane until from or later, spread with the others that are parked there.
+func (d *dispatcher) parkIn(l *core.Lane[*parcel], p *parcel, code string, from time.Time) {
+	now := time.Now()
+	d.park(p, code, l.Book(from, now, d.s.rand.Float64()), now)
 }
 
 // park hands a delivery to the parked topic without spending an attempt.
@@ -120,16 +163,6 @@ func (d *dispatcher) park(p *parcel, code string, until, now time.Time) {
 		Outcome: webhook.Parked, Code: code, Reason: code, Attempts: p.d.Attempt - 1, Next: &until,
 		To: core.ParkTier(until.Sub(now)),
 	})
-}
-
-// later is until when a delivery for a slow endpoint is parked: 15 s at first, then anywhere up to 5 min, so that a
-// backlog comes back spread.
-func (d *dispatcher) later(p *parcel, now time.Time) time.Time {
-	wait := core.ShortPark
-	if p.part.tier >= core.TierShort {
-		wait += time.Duration(d.s.rand.Float64() * float64(core.LongPark-core.ShortPark))
-	}
-	return now.Add(wait)
 }
 
 // end settles a delivery for which no attempt is made.

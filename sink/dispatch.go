@@ -18,30 +18,32 @@ const (
 
 // dispatcher owns everything that waits. Its goroutine decides which attempt comes next, workers make it.
 type dispatcher struct {
-	s       *Sink
-	lanes   *core.Lanes[*parcel]
-	waits   core.Alarms[*parcel] // deliveries that are not due
-	waiting int64                // bytes of their values
-	leaving []*leave
-	work    chan *try
-	done    chan *try
-	next    time.Time // of the next tick
-	grown   bool      // something came in since flow looked
-	paused  int       // partitions
-	look    time.Time // when flow looks again at what is paused
+	s        *Sink
+	lanes    *core.Lanes[*parcel]
+	breakers *core.Breakers
+	waits    core.Alarms[*parcel] // deliveries that are not due
+	waiting  int64                // bytes of their values
+	leaving  []*leave
+	work     chan *try
+	done     chan *try
+	next     time.Time // of the next tick
+	grown    bool      // something came in since flow looked
+	paused   int       // partitions
+	look     time.Time // when flow looks again at what is paused
 }
 
 // try is one attempt in flight.
 type try struct {
 	core.Turn[*parcel]
 	endpoint *egress.Endpoint
+	ticket   core.Ticket // of the breaker
 	hold     *time.Time
-	took     time.Duration
+	result   core.Result
 }
 
 func newDispatcher(s *Sink) *dispatcher {
 	return &dispatcher{
-		s: s, lanes: core.NewLanes[*parcel](s.cfg.MaxInFlight),
+		s: s, lanes: core.NewLanes[*parcel](s.cfg.MaxInFlight), breakers: core.NewBreakers(),
 		work: make(chan *try), done: make(chan *try, s.cfg.MaxInFlight),
 	}
 }
@@ -60,7 +62,8 @@ func (d *dispatcher) run(ctx context.Context) {
 		now := time.Now()
 		d.fill(now)
 		d.flow(now)
-		timer.Reset(d.sleep(now))
+		wait := d.sleep(now)
+		timer.Reset(wait)
 		select {
 		case batch := <-d.s.batches:
 			d.grown = true
@@ -72,7 +75,9 @@ func (d *dispatcher) run(ctx context.Context) {
 		case l := <-d.s.leaves:
 			d.letGo(l)
 		case <-timer.C:
-			d.wake(time.Now())
+			woken := time.Now()
+			d.lanes.Late(woken.Sub(now) - wait)
+			d.wake(woken)
 		case <-ctx.Done():
 		}
 	}
@@ -102,9 +107,10 @@ func (d *dispatcher) attempt(ctx context.Context) {
 		start := time.Now()
 		a := d.s.sender.Send(ctx, t.endpoint, t.Parcel.d)
 		now := time.Now()
-		t.took = now.Sub(start)
 		d.s.metrics.attempted(&a)
+		t.result = core.Result{At: now, Took: now.Sub(start)}
 		if !a.Failed || ctx.Err() == nil {
+			t.result.Health, t.result.TimedOut = core.HealthOf(&a), a.Failed && a.Code == egress.CodeTimeout
 			f := core.Decide(t.endpoint.Plan(t.Parcel.d, now), &a)
 			t.hold = f.Hold
 			d.s.out.settle(t.Parcel, f)
@@ -123,24 +129,35 @@ func (d *dispatcher) fill(now time.Time) {
 		p := turn.Parcel
 		e := d.s.endpoints.Load().Find(p.d.Endpoint)
 		if e == nil || expired(p, now) { // it changed while waiting
-			d.lanes.End(turn, 0)
+			d.lanes.End(turn, core.Result{})
 			d.admit(p, now)
+			continue
+		}
+		ticket, reopens, ok := d.breakers.Begin(p.breaker(e), now)
+		if !ok {
+			d.lanes.End(turn, core.Result{})
+			d.parkIn(turn.Lane, p, core.ParkOpen, reopens)
 			continue
 		}
 		p.part.inFlight++
 		d.s.metrics.inFlight.Inc()
-		d.work <- &try{Turn: turn, endpoint: e}
+		d.work <- &try{Turn: turn, endpoint: e, ticket: ticket}
 	}
 }
 
-// finished gives the place back and holds the lane where the receiver asked for it.
+// finished gives the place back, tells the breaker, and holds the lane where the receiver asked for it.
 func (d *dispatcher) finished(t *try) {
-	d.lanes.End(t.Turn, t.took)
+	d.lanes.End(t.Turn, t.result)
 	t.Parcel.part.inFlight--
 	d.s.metrics.inFlight.Dec()
+	now := time.Now()
+	if d.breakers.End(t.ticket, t.result.Health, now) {
+		d.s.log.Warn().Str("endpoint", t.Parcel.lane).Str("campaign", t.Parcel.d.Campaign).
+			Msg("an endpoint fails: its deliveries are parked for a while")
+	}
+	d.s.metrics.open.Set(float64(d.breakers.Open()))
 	if t.hold != nil {
-		now := time.Now()
-		d.lanes.Hold(t.Lane, *t.hold, now, func(p *parcel) { d.park(p, core.ParkHeld, t.Lane.Held(), now) })
+		d.lanes.Hold(t.Lane, *t.hold, now, func(p *parcel) { d.parkIn(t.Lane, p, core.ParkHeld, t.Lane.Held()) })
 	}
 	d.checkLeaves()
 }
@@ -178,7 +195,7 @@ func (d *dispatcher) wake(now time.Time) {
 	}
 	if d.lanes.Waiting() > 0 && !now.Before(d.next) {
 		d.next = now.Add(tick)
-		d.lanes.Spill(now, func(p *parcel) { d.park(p, core.ParkSlow, d.later(p, now), now) })
+		d.lanes.Spill(now, func(l *core.Lane[*parcel], p *parcel) { d.parkIn(l, p, core.ParkSlow, now) })
 	}
 }
 

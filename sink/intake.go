@@ -143,6 +143,7 @@ func (s *Sink) assigned(ctx context.Context, client *kgo.Client, added map[strin
 			s.parts[topic][id] = &partition{topic: topic, id: id, tier: s.tierOf(topic, id)}
 		}
 	}
+	s.countParts()
 	s.mu.Unlock()
 	s.recall(ctx, s.owned(added))
 }
@@ -214,4 +215,17 @@ func (s *Sink) forget(gone map[string][]int32) {
 			delete(s.parts[topic], id)
 		}
 	}
+	s.countParts()
 }
+
+// countParts counts the partitions of this member; the caller holds mu.
+func (s *Sink) countParts() {
+	n := 0
+	for _, ids := range s.parts {
+		n += len(ids)
+	}
+	s.ours.Store(int32(n))
+}
+
+// share is the part of all partitions that this member owns: its part of what an endpoint may be asked to bear.
+func (s *Sink) share() float64 { return float64(s.ours.Load()) / float64(max(1, s.total)) }

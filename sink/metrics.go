@@ -14,6 +14,7 @@ import (
 // metrics are the counters of a sink; children are resolved once.
 type metrics struct {
 	inFlight prometheus.Gauge
+	open     prometheus.Gauge
 	latency  prometheus.Histogram
 	attempts map[string]prometheus.Counter
 	outcomes map[webhook.Outcome]prometheus.Counter
@@ -25,6 +26,9 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer, s *Sink) (*metrics, error) {
 	m := &metrics{
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vigil_sink_in_flight", Help: "Attempts in flight."}),
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vigil_sink_breakers_open", Help: "Breakers, one a campaign and host, that are open or let probes through.",
+		}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "vigil_sink_attempt_seconds", Help: "Time from the start of an attempt to the end of the answer's headers, or to the error.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
@@ -37,7 +41,7 @@ func newMetrics(registry prometheus.Registerer, s *Sink) (*metrics, error) {
 	m.attempts = children(attempts, append([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, egress.Codes()...))
 	m.outcomes = children(outcomes, []webhook.Outcome{webhook.Delivered, webhook.Retry, webhook.Dead, webhook.Parked, webhook.Expired, webhook.Cancelled})
 	m.deaths, m.parks = children(deaths, core.DeadCodes()), children(parks, core.ParkCodes())
-	all := []prometheus.Collector{attempts, outcomes, deaths, parks, m.inFlight, m.latency}
+	all := []prometheus.Collector{attempts, outcomes, deaths, parks, m.inFlight, m.open, m.latency}
 	for t := range core.TierCount {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "vigil_sink_oldest_unfinished_seconds", Help: "Age, since its decision, of the oldest delivery that is read but not finished.",

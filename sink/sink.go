@@ -84,10 +84,13 @@ type Sink struct {
 	commitMu sync.Mutex // serialises commits
 
 	parked int32 // partitions of the parked topic; set before the first goroutine
+	total  int   // partitions of all topics that are read; as parked
 
 	mu      sync.Mutex // guards what follows
 	parts   map[string]map[int32]*partition
 	started bool
+
+	ours atomic.Int32 // partitions in parts
 }
 
 // New checks the configuration and reads the secrets. It speaks to no broker.
@@ -251,6 +254,9 @@ func (s *Sink) findTopics(ctx context.Context) (batchBytes int32, err error) {
 		}
 	}
 	s.parked = int32(len(found[t.Parked].Partitions))
+	for _, topic := range [...]string{t.Webhooks, t.Retry1, t.Retry2, t.Parked} {
+		s.total += len(found[topic].Partitions)
+	}
 	configs, err := admin.DescribeTopicConfigs(ctx, t.Retry1, t.Retry2, t.Parked, t.Attempts, t.DeadLetters)
 	if err != nil {
 		return 0, fmt.Errorf("read the limits of topics: %w", err)

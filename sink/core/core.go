@@ -48,12 +48,16 @@ const (
 	ParkPaused = "paused"  // its campaign is
 	ParkHeld   = "held"    // the receiver asked to wait
 	ParkSlow   = "slow"    // the endpoint does not keep up
+	ParkOpen   = "breaker" // the endpoint fails: it is left alone for a while
+	ParkSpread = "spread"  // more came back at a time than the endpoint should get
 	ParkNotDue = "not_due" // its time is further off than its topic waits
 	ParkOurs   = "infra"   // something of ours is broken
 )
 
 // ParkCodes are all codes of parking.
-func ParkCodes() []string { return []string{ParkPaused, ParkHeld, ParkSlow, ParkNotDue, ParkOurs} }
+func ParkCodes() []string {
+	return []string{ParkPaused, ParkHeld, ParkSlow, ParkOpen, ParkSpread, ParkNotDue, ParkOurs}
+}
 
 // Answer is what one attempt brought.
 type Answer struct {

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -9,9 +10,11 @@ import (
 const (
 	defaultCap    = 64                    // attempts in flight at one endpoint
 	leastQueue    = 64                    // deliveries that a lane always takes
-	mostQueue     = 2 * maxQueued         // and at most: beyond what makes all lanes crowded
+	mostQueue     = maxQueued / 2         // and at most: one endpoint alone does not stop the reading
 	firstLatency  = 10 * time.Millisecond // of an endpoint that has not answered yet: a burst is no reason to park
 	latencyWeight = 0.2
+	patience      = 250 * time.Millisecond // without an answer before an endpoint is suspect; or 4 times its latency
+	stuckAttempt  = time.Second            // a failure that took so long holds places that others need
 )
 
 // SpillAfter is how long a delivery may wait for a place at its endpoint before it is parked (delivery 2).
@@ -31,52 +34,90 @@ const (
 type Limits struct {
 	InFlight int     // attempts at a time; 0: 64
 	Rate     float64 // attempts a second; 0: no limit
+	Share    float64 // of both that this instance may use: that of its partitions; 0: all
+}
+
+// shared are the limits of this instance: at least one attempt at a time.
+func (l Limits) shared() (inFlight int, rate float64) {
+	inFlight, rate = defaultCap, l.Rate
+	if l.InFlight > 0 {
+		inFlight = l.InFlight
+	}
+	if l.Share > 0 && l.Share < 1 {
+		inFlight, rate = max(1, int(math.Round(float64(inFlight)*l.Share))), rate*l.Share
+	}
+	return inFlight, rate
+}
+
+// Result is what an attempt told of its endpoint; the zero value where none was made.
+type Result struct {
+	At       time.Time     // when it ended
+	Took     time.Duration // 0: no attempt was made
+	Health   Health
+	TimedOut bool
 }
 
 // Lane is one endpoint: two queues under one cap, one rate and one hold.
 type Lane[P any] struct {
 	key      string
-	limits   Limits
+	limit    int     // attempts at a time that this instance may make
+	rate     float64 // attempts a second; 0: no limit
+	ceiling  ceiling // the cap below the limit
+	pace     pace
 	queues   [queueCount][]Entry[P]
-	ringed   [queueCount]bool // the queue is in the ring of its Lanes
+	ringed   [queueCount]bool // the queue is in the ring of its Lanes, or benched
 	asleep   bool             // an alarm is set
 	inFlight int
 	limiter  *rate.Limiter // nil: no limit
 	held     time.Time     // no attempt before
 	latency  time.Duration // moving average of attempts
+	heard    time.Time     // newest answer, or the first attempt since none was in flight
+	failing  bool          // the newest attempts took long and failed
+	suspect  bool          // counted among those that may hold up the others
 }
+
+// Key is the name of the lane.
+func (l *Lane[P]) Key() string { return l.key }
 
 // Held is until when no attempt may begin; the zero time where nothing is held.
 func (l *Lane[P]) Held() time.Time { return l.held }
 
-// Room tells whether another delivery would be served within SpillAfter at the pace of late: a slow endpoint gets a
+// Arrived takes note of a new delivery for the endpoint: that is its normal rate.
+func (l *Lane[P]) Arrived(now time.Time) { l.pace.arrived(now) }
+
+// Slot is when a delivery that comes back to the endpoint may enter the lane; false where it is to be parked again.
+func (l *Lane[P]) Slot(now time.Time) (time.Time, bool) { return l.pace.next(now) }
+
+// Book is when a delivery that is parked now is to come back: not before from, and spread as the endpoint can bear it.
+func (l *Lane[P]) Book(from, now time.Time, chance float64) time.Time {
+	served := float64(l.cap()) / max(l.latency, time.Millisecond).Seconds()
+	return l.pace.book(from, now, max(paceLeast, min(served, l.pace.normal(now))), chance)
+}
+
+// roomy tells whether another delivery would be served within SpillAfter at the pace of late: a slow endpoint gets a
 // short queue, for what waits there would be parked anyway.
-func (l *Lane[P]) Room() bool {
+func (l *Lane[P]) roomy() bool {
 	most := int64(l.cap()) * int64(SpillAfter) / int64(max(l.latency, time.Millisecond))
 	if l.limiter != nil {
-		most = min(most, int64(l.limits.Rate*SpillAfter.Seconds()))
+		most = min(most, int64(l.rate*SpillAfter.Seconds()))
 	}
 	return int64(l.waiting()) < max(leastQueue, min(most, mostQueue))
 }
 
-func (l *Lane[P]) cap() int {
-	if l.limits.InFlight > 0 {
-		return l.limits.InFlight
-	}
-	return defaultCap
-}
+func (l *Lane[P]) cap() int { return l.ceiling.at(l.limit) }
 
 func (l *Lane[P]) waiting() int { return len(l.queues[First]) + len(l.queues[Rest]) }
 
 // use takes over the newest limits.
 func (l *Lane[P]) use(limits Limits) {
-	if limits.Rate != l.limits.Rate {
+	inFlight, perSecond := limits.shared()
+	if perSecond != l.rate {
 		l.limiter = nil
-		if limits.Rate > 0 {
-			l.limiter = rate.NewLimiter(rate.Limit(limits.Rate), max(1, int(limits.Rate/10)))
+		if perSecond > 0 {
+			l.limiter = rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond/10)))
 		}
 	}
-	l.limits = limits
+	l.limit, l.rate = inFlight, perSecond
 }
 
 // free tells whether an attempt may begin now; where only time is in the way, wake is when to ask again.
@@ -93,20 +134,42 @@ func (l *Lane[P]) free(now time.Time) (ok bool, wake time.Time) {
 	if missing <= 0 {
 		return true, time.Time{}
 	}
-	return false, now.Add(time.Duration(missing/l.limits.Rate*float64(time.Second)) + time.Microsecond)
+	return false, now.Add(time.Duration(missing/l.rate*float64(time.Second)) + time.Microsecond)
 }
 
 // begin spends a token and a place.
 func (l *Lane[P]) begin(now time.Time) {
+	if l.inFlight == 0 {
+		l.heard = now
+	}
 	l.inFlight++
 	if l.limiter != nil {
 		l.limiter.AllowN(now, 1)
 	}
 }
 
-// learn adds the time of an attempt to the average.
-func (l *Lane[P]) learn(took time.Duration) {
-	l.latency += time.Duration(latencyWeight * float64(took-l.latency))
+// end gives the place back and learns from the attempt; strained says that its latency is our own doing.
+func (l *Lane[P]) end(r *Result, strained bool) {
+	full := l.inFlight >= l.cap()
+	l.inFlight--
+	if r.Took <= 0 || r.Health == Silent {
+		return
+	}
+	l.latency += time.Duration(latencyWeight * float64(r.Took-l.latency))
+	l.failing = r.Health == Ill && r.Took >= stuckAttempt
+	if !l.failing {
+		l.heard = r.At
+	}
+	latency := l.latency
+	if strained {
+		latency = 0
+	}
+	l.ceiling.learn(r, l.limit, full, latency)
+}
+
+// stuck tells whether attempts hold places for long without an answer.
+func (l *Lane[P]) stuck(now time.Time) bool {
+	return l.failing || l.inFlight > 0 && now.Sub(l.heard) > max(patience, 4*l.latency)
 }
 
 // pop takes the oldest delivery of a queue.

@@ -6,10 +6,14 @@ import (
 )
 
 const (
-	maxQueued  = 4096     // deliveries in all lanes before there is no room
+	maxQueued  = 16_384   // deliveries in all lanes before there is no room
 	maxBytes   = 64 << 20 // of their values
 	maxLanes   = 4096     // lanes before idle ones are forgotten
 	retryShare = 30       // per cent of all places that Rest gets while First waits
+	stuckShare = 25       // per cent that all endpoints together hold that do not answer
+
+	lateWeight = 0.2
+	lateLeast  = 20 * time.Millisecond // lateness of ours that says anything
 )
 
 // Lanes are all endpoints: they say which delivery is attempted next. Lanes that have something to do take turns, each
@@ -23,6 +27,16 @@ type Lanes[P any] struct {
 	bytes  int64
 	asleep Alarms[*Lane[P]]
 	turn   int
+
+	suspects int           // places held by endpoints that do not answer
+	benched  []seat[P]     // queues that wait for one of those places
+	late     time.Duration // moving average of our own lateness
+}
+
+// seat is one queue of one lane.
+type seat[P any] struct {
+	lane  *Lane[P]
+	queue Queue
 }
 
 // Turn is one place given to one delivery.
@@ -40,7 +54,7 @@ func (ls *Lanes[P]) Lane(key string, limits Limits, now time.Time) *Lane[P] {
 	l := ls.lanes[key]
 	if l == nil {
 		ls.forgetIdle(now)
-		l = &Lane[P]{key: key, latency: firstLatency}
+		l = &Lane[P]{key: key, latency: firstLatency, ceiling: newCeiling()}
 		ls.lanes[key] = l
 	}
 	l.use(limits)
@@ -104,7 +118,15 @@ func (ls *Lanes[P]) Next(now time.Time) (t Turn[P], ok bool) {
 			ls.sleep(l, wake)
 			continue
 		}
+		if ls.judge(l, now); ls.barred(l) {
+			l.ringed[q] = true
+			ls.benched = append(ls.benched, seat[P]{l, q})
+			continue
+		}
 		l.begin(now)
+		if l.suspect {
+			ls.suspects++
+		}
 		ls.flying[q]++
 		w := ls.pop(l, q)
 		ls.offer(l, q)
@@ -113,15 +135,79 @@ func (ls *Lanes[P]) Next(now time.Time) (t Turn[P], ok bool) {
 	return t, false
 }
 
-// End gives a place back after an attempt that took so long; 0 where none was made.
-func (ls *Lanes[P]) End(t Turn[P], took time.Duration) {
+// End gives a place back; r is the zero value where no attempt was made.
+func (ls *Lanes[P]) End(t Turn[P], r Result) {
 	ls.flying[t.queue]--
-	t.Lane.inFlight--
-	if took > 0 {
-		t.Lane.learn(took)
+	if t.Lane.suspect {
+		ls.suspects--
 	}
+	t.Lane.end(&r, ls.strained(t.Lane))
+	if r.Took > 0 {
+		ls.judge(t.Lane, r.At)
+	}
+	ls.unbench()
 	ls.offer(t.Lane, First)
 	ls.offer(t.Lane, Rest)
+}
+
+// Late tells how late we were at something that was to be done at a known time: where it is much, it is we who are slow
+// and not the endpoints.
+func (ls *Lanes[P]) Late(by time.Duration) {
+	ls.late += time.Duration(lateWeight * float64(max(by, 0)-ls.late))
+}
+
+// strained tells whether our own lateness explains the latency of an endpoint.
+func (ls *Lanes[P]) strained(l *Lane[P]) bool {
+	return ls.late >= lateLeast && l.latency < strainFactor*ls.late
+}
+
+// Room tells whether another delivery may wait in the lane. Only where the endpoint is what its deliveries wait for is
+// there none: where the common limit is, or this machine, parking would only add work.
+func (ls *Lanes[P]) Room(l *Lane[P], now time.Time) bool {
+	return l.roomy() || !ls.bottleneck(l, now)
+}
+
+// bottleneck tells whether the endpoint, and not the common limit or this machine, is what its deliveries wait for.
+func (ls *Lanes[P]) bottleneck(l *Lane[P], now time.Time) bool {
+	ls.judge(l, now)
+	free, wake := l.free(now)
+	switch {
+	case free:
+		return ls.barred(l)
+	case !wake.IsZero(): // held, or no token
+		return true
+	}
+	return l.cap() < ls.max && !ls.strained(l)
+}
+
+// judge counts the places of an endpoint among those of the suspects while it does not answer.
+func (ls *Lanes[P]) judge(l *Lane[P], now time.Time) {
+	if stuck := l.stuck(now); stuck != l.suspect {
+		l.suspect = stuck
+		if stuck {
+			ls.suspects += l.inFlight
+		} else {
+			ls.suspects -= l.inFlight
+		}
+	}
+}
+
+// barred tells whether the suspects hold all the places that they may have; a handful of places is not divided.
+func (ls *Lanes[P]) barred(l *Lane[P]) bool {
+	quota := ls.max * stuckShare / 100
+	return l.suspect && quota > 0 && ls.suspects >= quota
+}
+
+// unbench lets queues try again that were barred and are not any more.
+func (ls *Lanes[P]) unbench() {
+	ls.benched = slices.DeleteFunc(ls.benched, func(s seat[P]) bool {
+		if ls.barred(s.lane) {
+			return false
+		}
+		s.lane.ringed[s.queue] = false
+		ls.offer(s.lane, s.queue)
+		return true
+	})
 }
 
 // Hold keeps a lane from trying before the given time and hands what waits in it to park.
@@ -140,17 +226,17 @@ func (ls *Lanes[P]) Hold(l *Lane[P], until, now time.Time, park func(P)) {
 }
 
 // Spill hands to park what has waited for SpillAfter where the endpoint, and not the common limit, is what it waits for.
-func (ls *Lanes[P]) Spill(now time.Time, park func(P)) {
+func (ls *Lanes[P]) Spill(now time.Time, park func(*Lane[P], P)) {
 	for _, l := range ls.lanes {
 		if l.waiting() == 0 {
 			continue
 		}
-		if free, _ := l.free(now); free {
+		if !ls.bottleneck(l, now) {
 			continue
 		}
 		for q := range queueCount {
 			for len(l.queues[q]) > 0 && now.Sub(l.queues[q][0].Since) >= SpillAfter {
-				park(ls.pop(l, q).Parcel)
+				park(l, ls.pop(l, q).Parcel)
 			}
 		}
 	}

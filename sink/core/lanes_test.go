@@ -24,6 +24,11 @@ func entry[P any](parcel P, q core.Queue, at time.Time) core.Entry[P] {
 	return core.Entry[P]{Parcel: parcel, Queue: q, Size: 1, Since: at}
 }
 
+// well is an attempt that succeeded.
+func well(took time.Duration) core.Result {
+	return core.Result{At: now.Add(took), Took: took, Health: core.Well}
+}
+
 // take gives out places until none is left.
 func take(ls *core.Lanes[string], at time.Time) (turns []core.Turn[string]) {
 	for {
@@ -76,7 +81,7 @@ func TestLimitsAreHard(t *testing.T) {
 				}
 			case 2:
 				if len(flying) > 0 {
-					ls.End(flying[0], time.Millisecond)
+					ls.End(flying[0], well(time.Millisecond))
 					inFlight[flying[0].Lane]--
 					flying = flying[1:]
 				}
@@ -92,10 +97,10 @@ func TestLimitsAreHard(t *testing.T) {
 		}
 		for range 1000 { // everything gets its turn
 			if turn, ok := ls.Next(at); ok {
-				ls.End(turn, time.Millisecond)
+				ls.End(turn, well(time.Millisecond))
 				left++
 			} else if len(flying) > 0 {
-				ls.End(flying[0], time.Millisecond)
+				ls.End(flying[0], well(time.Millisecond))
 				flying = flying[1:]
 			}
 		}
@@ -135,7 +140,7 @@ func TestHoldParksWhatWaits(t *testing.T) {
 	if !slices.Equal(parked, []string{"a2", "a3"}) || turn.Parcel != "a1" || !l.Held().Equal(now.Add(time.Minute)) {
 		t.Errorf("parked %v after %v", parked, turn.Parcel)
 	}
-	ls.End(turn, time.Millisecond)
+	ls.End(turn, well(time.Millisecond))
 	if got := names(take(ls, now)); !slices.Equal(got, []string{"b1"}) {
 		t.Errorf("the other lane got %v", got)
 	}
@@ -158,7 +163,7 @@ func TestShortHoldOnlyWaits(t *testing.T) {
 
 func TestSpill(t *testing.T) {
 	spilled := func(ls *core.Lanes[string], at time.Time) (out []string) {
-		ls.Spill(at, func(p string) { out = append(out, p) })
+		ls.Spill(at, func(_ *core.Lane[string], p string) { out = append(out, p) })
 		return out
 	}
 	slow := core.NewLanes[string](100)
@@ -182,29 +187,40 @@ func TestSpill(t *testing.T) {
 }
 
 func TestRoomFollowsThePace(t *testing.T) {
-	ls := core.NewLanes[string](64)
+	ls := core.NewLanes[string](1000)
 	l := ls.Lane("a", core.Limits{}, now)
-	room := func() int {
-		n := 0
-		for l.Room() {
+	room := func() (n int) {
+		var flying []core.Turn[string]
+		for len(flying) < 64 { // the endpoint gets all that it may have
+			ls.Enter(l, entry("x", core.First, now))
+			turn, ok := ls.Next(now)
+			if !ok {
+				break
+			}
+			flying = append(flying, turn)
+		}
+		ls.Drop(func(string) bool { return true })
+		for n < 20_000 && ls.Room(l, now) {
 			ls.Enter(l, entry("x", core.First, now))
 			n++
 		}
 		ls.Drop(func(string) bool { return true })
+		for _, turn := range flying {
+			ls.End(turn, core.Result{})
+		}
 		return n
 	}
+	attempts := func(n int, took time.Duration) {
+		for range n {
+			ls.Enter(l, entry("x", core.First, now))
+			turn, _ := ls.Next(now)
+			ls.End(turn, well(took))
+		}
+	}
 	before := room()
-	for range 50 { // 5 s an attempt: a dead endpoint
-		ls.Enter(l, entry("x", core.First, now))
-		turn, _ := ls.Next(now)
-		ls.End(turn, 5*time.Second)
-	}
+	attempts(50, 5*time.Second) // a dead endpoint
 	slow := room()
-	for range 100 {
-		ls.Enter(l, entry("x", core.First, now))
-		turn, _ := ls.Next(now)
-		ls.End(turn, time.Millisecond)
-	}
+	attempts(100, time.Millisecond)
 	if fast := room(); slow != 64 || before <= slow || fast != 8192 {
 		t.Errorf("room for %d at first, %d while slow, %d while fast", before, slow, fast)
 	}
@@ -220,7 +236,7 @@ func TestRate(t *testing.T) {
 	for at.Before(now.Add(time.Second)) {
 		for _, turn := range take(ls, at) {
 			given++
-			ls.End(turn, time.Millisecond)
+			ls.End(turn, well(time.Millisecond))
 		}
 		wake, ok := ls.NextWake()
 		if !ok {

@@ -142,6 +142,14 @@ func (s *Endpoints) Find(name string) *Endpoint {
 // Limits are what the endpoint may be asked to bear.
 func (e *Endpoint) Limits() core.Limits { return core.Limits{InFlight: e.inFlight, Rate: e.rate} }
 
+// Host is the host:port of a named endpoint; empty for inline URLs, which have their own each.
+func (e *Endpoint) Host() string {
+	if e.root == nil {
+		return ""
+	}
+	return e.root.Host
+}
+
 // Plan is what an attempt at this endpoint is judged by.
 func (e *Endpoint) Plan(d *webhook.Delivery, now time.Time) core.Plan {
 	return core.Plan{Attempt: d.Attempt, Retries: e.retries, Delays: e.delays, RetryOn: e.retryOn, Expires: d.ExpiresAt, Now: now}

@@ -20,6 +20,9 @@ type buildError struct{ code, why string }
 // Error implements error.
 func (e *buildError) Error() string { return e.why }
 
+// CodeTimeout is the code of an attempt that the endpoint's timeout ended.
+const CodeTimeout = "timeout"
+
 // failure is what an error means.
 type failure struct {
 	class core.Class
@@ -41,7 +44,7 @@ func failed(err error) core.Answer {
 func Codes() []string {
 	return []string{
 		core.CodeURL, core.CodeHeader, core.CodeBlocked, "stopped", "no_descriptors", "dns_not_found",
-		"dns_unreachable", "dns_failure", "timeout", "refused", "unreachable", "reset", "tls", "token", "eof", "malformed",
+		"dns_unreachable", "dns_failure", CodeTimeout, "refused", "unreachable", "reset", "tls", "token", "eof", "malformed",
 	}
 }
 
@@ -66,7 +69,7 @@ func classify(err error) failure {
 	case errors.As(err, &dns):
 		return classifyDNS(dns)
 	case isTimeout(err):
-		return failure{core.Retryable, "timeout", false}
+		return failure{core.Retryable, CodeTimeout, false}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failure{core.Retryable, "refused", false}
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
