@@ -69,6 +69,13 @@ fuzz: ## every fuzz target, FUZZTIME (200000x) inputs each
 	while read -r package target; do \
 	  echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; done
 
+MINUTES ?= 10
+SEED ?= $(shell date +%s)
+.PHONY: chaos
+chaos: ## MINUTES (10) of trouble on three brokers by the plan of SEED; FAULTS="kill freeze" for these only (docs/reliability.md)
+	VIGIL_REQUIRE_KAFKA=1 CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) CHAOS_FAULTS="$(FAULTS)" CHAOS_FORM=$(FORM) \
+	$(GO) test -count=1 -v -timeout 0 -run '^TestChaos$$' ./flowtest/chaos
+
 .PHONY: bench
 bench: ## the figures of docs/benchmarks.md, on Apache Kafka; BENCHFLAGS=-short takes a minute
 	$(GO) build -o bin/bench ./bench

@@ -60,15 +60,32 @@ func (c *Cluster) Resume(tb testing.TB, node int) { c.must(tb, "resume", node) }
 // Restart brings back every killed node with its data and returns when all replicas are in sync.
 func (c *Cluster) Restart(tb testing.TB) {
 	tb.Helper()
-	c.must(tb, "start", c.nodes)
-	if err := c.settle(); err != nil {
+	if err := c.TryRestart(); err != nil {
 		tb.Fatal(err)
 	}
 }
 
+// Try is Kill, Pause or Resume, by that name in lower case, with an error instead of a failed test: for goroutines beside
+// the test's own.
+func (c *Cluster) Try(command string, node int) error {
+	_, err := c.run(command, strconv.Itoa(node))
+	return err
+}
+
+// TryRestart is Restart with an error instead of a failed test.
+func (c *Cluster) TryRestart() error {
+	if _, err := c.run("start", strconv.Itoa(c.nodes)); err != nil {
+		return err
+	}
+	return c.settle()
+}
+
+// Settled returns when all replicas are in sync.
+func (c *Cluster) Settled() error { return c.settle() }
+
 func (c *Cluster) must(tb testing.TB, command string, arg int) {
 	tb.Helper()
-	if _, err := c.run(command, strconv.Itoa(arg)); err != nil {
+	if err := c.Try(command, arg); err != nil {
 		tb.Fatal(err)
 	}
 }

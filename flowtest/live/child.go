@@ -171,6 +171,12 @@ func (c *Child) Stop(t *testing.T) {
 	}
 }
 
+// Expect says that the process may end by itself from now on, or has and that is known: Fault tells nothing of it.
+func (c *Child) Expect() { c.ended.Store(true) }
+
+// Done is closed when the process is gone.
+func (c *Child) Done() <-chan struct{} { return c.done }
+
 // Ended tells whether the process is gone.
 func (c *Child) Ended() bool {
 	select {
