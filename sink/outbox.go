@@ -172,7 +172,10 @@ func (o *outbox) dead(p *parcel, code, reason string) *kgo.Record {
 // origin says whether a person or a replay wrote the record.
 func origin(r *kgo.Record) string {
 	for _, h := range r.Headers {
-		if v := string(h.Value); h.Key == webhook.HeaderOrigin && (v == webhook.OriginManual || v == webhook.OriginReplay) {
+		if h.Key != webhook.HeaderOrigin {
+			continue
+		}
+		if v := string(h.Value); v == webhook.OriginManual || v == webhook.OriginReplay {
 			return v
 		}
 	}

@@ -156,6 +156,23 @@ func TestAttemptGolden(t *testing.T) {
 	}
 }
 
+// TestTimesAreThoseOfTheLayout: times are written without time.Format.
+func TestTimesAreThoseOfTheLayout(t *testing.T) {
+	check := func(at time.Time) {
+		want := `"at":"` + at.UTC().Format("2006-01-02T15:04:05.000Z") + `",`
+		if got := (&webhook.Attempt{At: at}).Encode(); !strings.Contains(string(got), want) {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	}
+	for _, year := range []int{-1, 0, 1, 999, 9999, 10000} {
+		check(time.Date(year, 12, 31, 23, 59, 59, 999_999_999, time.UTC))
+		check(time.Date(year, 1, 1, 0, 0, 0, 0, time.FixedZone("", -3600)))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		check(time.Unix(rapid.Int64Range(-1<<36, 1<<38).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")))
+	})
+}
+
 func FuzzDecodeDelivery(f *testing.F) {
 	f.Add(full().Encode())
 	f.Add([]byte(`{"v":1,"fire_id":"f","url":"https://x/","at":"9999-12-31T23:59:59.999Z"}`))

@@ -44,12 +44,15 @@ func (p Plan) StatusClass(status int) Class {
 func Decide(p Plan, a *Answer) Fate {
 	class, code, reason := a.Class, a.Code, a.Reason
 	if !a.Failed {
-		class, code, reason = p.StatusClass(a.Status), CodePermanent, "http_"+strconv.Itoa(a.Status)
+		class, code, reason = p.StatusClass(a.Status), CodePermanent, ""
+		if class != Success {
+			reason = "http_" + strconv.Itoa(a.Status)
+		}
 	}
 	f := Fate{Attempts: p.Attempt, Reason: reason, Answer: a}
 	switch class {
 	case Success:
-		f.Outcome, f.Reason = webhook.Delivered, ""
+		f.Outcome = webhook.Delivered
 	case Ours:
 		at := RoundUp(p.Now.Add(ShortPark))
 		f.Outcome, f.Code, f.Next, f.To, f.Attempts = webhook.Parked, ParkOurs, &at, TierShort, p.Attempt-1
@@ -88,7 +91,7 @@ func Label(a *Answer) string {
 	case a.Failed:
 		return a.Code
 	case a.Status >= 100 && a.Status <= 599:
-		return strconv.Itoa(a.Status/100) + "xx"
+		return [...]string{"1xx", "2xx", "3xx", "4xx", "5xx"}[a.Status/100-1]
 	}
 	return "malformed"
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"vigil/config/endpoints"
@@ -34,6 +35,8 @@ type Endpoint struct {
 	ports    []uint16 // allowed in an inline URL; nil: any that is not refused
 
 	authorization string // the header of basic and bearer; empty: none
+
+	last *atomic.Pointer[joined] // where the last delivery went; nil for inline URLs
 }
 
 // Endpoints is one immutable version of all endpoints.
@@ -74,7 +77,7 @@ func newEndpoint(p *Policy, e endpoints.Endpoint) (*Endpoint, error) {
 		return nil, errors.New("url cannot be read")
 	}
 	c := &Endpoint{
-		root: root, headers: http.Header{}, timeout: e.Timeout, retries: e.Retries, delays: e.RetryDelays,
+		root: root, last: &atomic.Pointer[joined]{}, headers: http.Header{}, timeout: e.Timeout, retries: e.Retries, delays: e.RetryDelays,
 		rate: e.Rate, inFlight: e.MaxInFlight, http: e.AllowHTTP || p.AllowHTTP, private: e.AllowPrivate || p.AllowPrivate,
 	}
 	if c.timeout <= 0 {
@@ -171,13 +174,31 @@ func newSigner(p *Policy, refs []string) (*webhook.Signer, error) {
 // text is judged, so that a property of a user can change neither scheme, host nor port.
 func (e *Endpoint) url(p *Policy, d *webhook.Delivery) (*url.URL, error) {
 	if e.root != nil {
-		return e.join(d.Path)
+		return e.target(d.Path)
 	}
 	u, err := url.Parse(d.URL)
 	if err != nil {
 		return nil, &buildError{core.CodeURL, "url cannot be read"}
 	}
 	return u, e.check(p, u)
+}
+
+// target is the endpoint's URL with a path added. Most campaigns add the same one each time: the last is kept.
+func (e *Endpoint) target(path string) (*url.URL, error) {
+	if last := e.last.Load(); last != nil && last.path == path {
+		return last.url, nil
+	}
+	u, err := e.join(path)
+	if err == nil {
+		e.last.Store(&joined{path, u})
+	}
+	return u, err
+}
+
+// joined is a path, and the URL that it leads to; nobody changes either.
+type joined struct {
+	path string
+	url  *url.URL
 }
 
 // join adds a path and query to the endpoint's URL.

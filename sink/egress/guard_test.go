@@ -228,15 +228,17 @@ func TestPathsStayBelowTheEndpoint(t *testing.T) {
 		"/a\x00b":         "bad_url",
 		"/carts#fragment": "https://example.com:9443/hooks/v1/carts?token=x",
 	} {
-		u, err := e.url(&Policy{}, &webhook.Delivery{Endpoint: "e", Path: path})
-		got := ""
-		if err != nil {
-			got = failed(err).Code
-		} else {
-			got = u.String()
-		}
-		if got != want {
-			t.Errorf("%q: %s, want %s", path, got, want)
+		for range 2 { // the second time it is known
+			u, err := e.url(&Policy{}, &webhook.Delivery{Endpoint: "e", Path: path})
+			got := ""
+			if err != nil {
+				got = failed(err).Code
+			} else {
+				got = u.String()
+			}
+			if got != want {
+				t.Errorf("%q: %s, want %s", path, got, want)
+			}
 		}
 	}
 }

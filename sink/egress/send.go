@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -30,13 +31,14 @@ const (
 // Sender makes attempts. It is used by all workers at a time.
 type Sender struct {
 	policy *Policy
+	agent  string // the user-agent
 	routes *routes
 	drains sync.Pool
 }
 
 // NewSender makes a sender with its own pool of connections; Close gives them back.
 func NewSender(p *Policy) *Sender {
-	s := &Sender{policy: p, routes: newRoutes(p)}
+	s := &Sender{policy: p, agent: "vigil/" + p.Version, routes: newRoutes(p)}
 	s.drains.New = func() any { b := make([]byte, maxDrain); return &b }
 	return s
 }
@@ -114,12 +116,14 @@ func (t *try) request() *http.Request {
 // header builds the headers of interface 6: the endpoint's, the campaign's, then our own, which none can replace.
 func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.Header, error) {
 	h := make(http.Header, 8+len(d.Headers)+len(e.headers))
-	h["User-Agent"] = []string{"vigil/" + s.policy.Version}
+	values := make([]string, 0, 8) // one array for all values that are our own
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set("User-Agent", s.agent)
 	if len(d.Body) > 0 {
-		h["Content-Type"] = []string{"application/json"}
-		if d.ContentType != "" {
-			h["Content-Type"] = []string{d.ContentType}
-		}
+		set("Content-Type", cmp.Or(d.ContentType, "application/json"))
 	}
 	for name, value := range d.Headers {
 		if why := endpoints.HeaderProblem(name, value); why != "" {
@@ -131,7 +135,7 @@ func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.H
 		h[name] = values
 	}
 	if e.authorization != "" {
-		h[authorization] = []string{e.authorization}
+		set(authorization, e.authorization)
 	}
 	for _, own := range [...]string{d.ContentType, d.Campaign} {
 		if why := endpoints.HeaderProblem("x", own); why != "" {
@@ -139,15 +143,15 @@ func (s *Sender) header(e *Endpoint, d *webhook.Delivery, now time.Time) (http.H
 		}
 	}
 	unix := now.Unix()
-	h[webhook.IDHeader] = []string{d.FireID}
-	h[webhook.TimestampHeader] = []string{strconv.FormatInt(unix, 10)}
+	set(webhook.IDHeader, d.FireID)
+	set(webhook.TimestampHeader, strconv.FormatInt(unix, 10))
 	if e.signer != nil {
-		h[webhook.SignatureHeader] = []string{e.signer.Sign(d.FireID, unix, d.Body)}
+		set(webhook.SignatureHeader, e.signer.Sign(d.FireID, unix, d.Body))
 	}
 	if d.Campaign != "" {
-		h["Vigil-Campaign"] = []string{d.Campaign}
+		set("Vigil-Campaign", d.Campaign)
 	}
-	h["Vigil-Attempt"] = []string{strconv.Itoa(d.Attempt)}
+	set("Vigil-Attempt", strconv.Itoa(d.Attempt))
 	return h, nil
 }
 
