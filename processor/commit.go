@@ -155,6 +155,9 @@ func (p *partition) committedAll() {
 	p.tail += int64(len(p.states))
 	copy(p.committed, p.next)
 	p.metrics.records.Add(float64(p.worked))
+	stats := p.engine.Stats()
+	p.metrics.counted(p.stats, stats)
+	p.stats = stats
 	p.clear()
 }
 

@@ -3,12 +3,17 @@ package processor
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"vigil/trigger"
 )
 
 // metrics are those of a processor. A decision's children are resolved once per campaign and reason.
 type metrics struct {
 	records           prometheus.Counter
 	recordSkew        prometheus.Counter
+	clockSkew         prometheus.Counter
+	truncated         prometheus.Counter
+	ignored           prometheus.Counter
 	decisions         *prometheus.CounterVec
 	deadLetters       *prometheus.CounterVec
 	behind            *prometheus.CounterVec
@@ -41,6 +46,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return &metrics{
 		records:           counter("records_processed_total", "Input records whose processing was committed."),
 		recordSkew:        counter("record_skew_total", "Records whose time was taken as that of their reading: more than 2 min ahead (semantics 2.1), or absent."),
+		clockSkew:         counter("clock_skew_total", "Events whose time was more than 2 min ahead of their record's (semantics 2.1)."),
+		truncated:         counter("history_truncated_total", "Times that something was forgotten to hold a limit (semantics 2.11)."),
+		ignored:           counter("events_ignored_total", "Events from before the erasure of their user (semantics 2.6)."),
 		decisions:         vector("decisions_total", "Decisions by campaign and reason; a fire has the reason fire. Counted when made, before the commit.", "campaign", "reason"),
 		deadLetters:       vector("event_dead_letters_total", "Input records that are no event, by reason.", "reason"),
 		behind:            vector("clock_waits_total", "Times that a due timer waited because the input was not read to its end.", "topic"),
@@ -64,4 +72,11 @@ func (m *metrics) decision(o outcome) prometheus.Counter {
 		reason = "fire"
 	}
 	return m.decisions.WithLabelValues(o.campaign, reason)
+}
+
+// counted adds what an engine counted since it was asked last.
+func (m *metrics) counted(was, now trigger.Stats) {
+	m.clockSkew.Add(float64(now.ClockSkew - was.ClockSkew))
+	m.truncated.Add(float64(now.HistoryTruncated - was.HistoryTruncated))
+	m.ignored.Add(float64(now.Ignored - was.Ignored))
 }

@@ -53,6 +53,7 @@ type partition struct {
 	topicID    string
 	checkpoint time.Time
 	counts     map[outcome]prometheus.Counter
+	stats      trigger.Stats // those of them that are in the metrics
 	done       chan struct{} // closed when the checkpoint under way ends; nil: none is
 }
 

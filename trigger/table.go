@@ -163,17 +163,24 @@ func (t *table) encode(to *touch) {
 	to.user = nil
 	if u.changed {
 		t.prune(u)
-		record, flags, due := t.w.encode(u)
-		if len(record) > maxRecordBytes {
-			u.shed()
-			t.truncated++
-			record, _, _ = t.w.encode(u)
-		}
+		record, flags, due := t.fit(u)
 		t.slots[to.slot].flags = flags
 		t.setDue(to.slot, due)
 		to.record, to.changed = record, true
 	}
 	t.release(u)
+}
+
+// fit encodes a user, who first forgets what makes the record too large for its topic.
+func (t *table) fit(u *user) (record []byte, flags byte, due int64) {
+	record, flags, due = t.w.encode(u)
+	for step := 0; len(record) > maxRecordBytes && u.shed(step); step++ {
+		if step == 0 {
+			t.truncated++
+		}
+		record, flags, due = t.w.encode(u)
+	}
+	return record, flags, due
 }
 
 // release puts a decoded user by for the next touch of any.

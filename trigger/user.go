@@ -19,9 +19,6 @@ const (
 	seenSlack   = 60 * 60 * 1000 // how far rt may run backwards before an id of 24 h ago is forgotten early
 	none        = math.MinInt64
 	never       = math.MaxInt64
-
-	maxRecordBytes = 4 << 20 // of a record in vigil.state, whose topic takes 8 MiB
-	largeProps     = 4 << 10 // bytes of properties that a record of that size no longer keeps
 )
 
 // user is the record of one user, decoded. It aliases the bytes that it was decoded from.
@@ -253,29 +250,6 @@ func (t *thread) header() (held bool, due int64) {
 		}
 	}
 	return held, due
-}
-
-// shed drops large properties of kept events, so that the record fits its topic: decisions do not need them, only what a
-// webhook says of an event does. It happens to a user with thousands of large events at once.
-func (u *user) shed() {
-	drop := func(ev *event.Snapshot) {
-		if ev != nil && len(ev.Props) > largeProps {
-			ev.Props = []byte("{}")
-		}
-	}
-	for _, s := range u.sections {
-		for _, t := range s.threads {
-			for _, m := range t.kept {
-				drop(m.ev)
-			}
-		}
-	}
-	u.eachTimer(func(_ *section, _ *thread, tm *timer) {
-		drop(tm.anchor)
-		for _, ev := range tm.events {
-			drop(ev)
-		}
-	})
 }
 
 // eachTimer calls f for every timer of u.
