@@ -121,7 +121,8 @@ func TestGoldenRecords(t *testing.T) {
 	if *update {
 		record, _, _ := new(writer).encode(sampleUser())
 		writeGolden(t, "user-v1.hex", record)
-		writeGolden(t, "partition-v1.hex", (&partition{clock: 1748858400000, cursors: []cursor{{"weekly", 1749452400000}}}).encode())
+		writeGolden(t, "partition-v1.hex", (&partition{clock: 1748858400000, cursors: []cursor{{id: "weekly", next: 1749452400000}}}).encode())
+		writeGolden(t, "partition-v1-visiting.hex", visiting().encode())
 	}
 	var u user
 	record := readGolden(t, "user-v1.hex")
@@ -133,9 +134,20 @@ func TestGoldenRecords(t *testing.T) {
 		t.Errorf("user-v1.hex reads as %x, want %x", got, want)
 	}
 	part, err := decodePartition(readGolden(t, "partition-v1.hex"))
-	if err != nil || part.clock != 1748858400000 || part.cursors[0] != (cursor{"weekly", 1749452400000}) {
+	if err != nil || part.clock != 1748858400000 || part.cursors[0] != (cursor{id: "weekly", next: 1749452400000}) {
 		t.Errorf("partition-v1.hex reads as %+v, %v", part, err)
 	}
+	part, err = decodePartition(readGolden(t, "partition-v1-visiting.hex"))
+	if err != nil || !part.equal(visiting()) {
+		t.Errorf("partition-v1-visiting.hex reads as %+v, %v", part, err)
+	}
+}
+
+// visiting is a partition of which two schedules are half evaluated.
+func visiting() *partition {
+	return &partition{clock: 1748858400000, cursors: []cursor{
+		{id: "daily", next: 1748858398000, after: "ada"}, {id: "monthly", next: 1751277600000}, {id: "weekly", next: 1748858398000, after: "u7"},
+	}}
 }
 
 func sampleUser() *user {

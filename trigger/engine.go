@@ -3,7 +3,6 @@
 package trigger
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -41,6 +40,7 @@ type Engine struct {
 	ev      *event.Event    // in hand; nil while the clock alone settles
 	snap    *event.Snapshot // of ev, made when first needed
 	matches []campaign.Match
+	round   round
 	batch   []settlement
 	over    []settlement // of ended
 	scratch scratch
@@ -266,8 +266,8 @@ func (e *Engine) NextDeadline() (int64, bool) {
 // NextDue is the smallest clock at which Advance would settle something, instants of 3.7 included; math.MaxInt64 where
 // there is nothing.
 func (e *Engine) NextDue() int64 {
-	due := min(e.table.earliest(), e.part.next)
-	if due == never {
+	due := e.earliest()
+	if due > never-e.opt.AllowedLateness-1 {
 		return never
 	}
 	return due + e.opt.AllowedLateness + 1
@@ -276,6 +276,7 @@ func (e *Engine) NextDue() int64 {
 // SetCatalog adopts other campaigns at the present clock (semantics 2.10). Timers that a campaign no longer holds
 // settle with the next move of the clock.
 func (e *Engine) SetCatalog(cat *campaign.Catalog) error {
+	e.closeRound()
 	e.cat = cat
 	e.resetCursors()
 	for i := range e.table.slots {
@@ -337,6 +338,7 @@ func (e *Engine) Commit() {
 // Rollback undoes all changes since the last Commit, the clock included.
 func (e *Engine) Rollback() {
 	e.table.rollback()
+	e.closeRound()
 	e.part = e.saved.copy()
 }
 
@@ -357,34 +359,4 @@ func (e *Engine) Stats() Stats {
 	s.HistoryTruncated += e.table.truncated
 	s.Users, s.Timers, s.Bytes = len(e.table.slots), e.table.timers, e.table.records.Bytes()
 	return s
-}
-
-// settlement is a timer, or the instant of a schedule, that is due.
-type settlement struct {
-	id   string // of the campaign; the section's where s is set
-	u    *user
-	s    *section
-	t    *thread
-	tm   *timer // nil: an instant
-	cron int    // of an instant, its campaign's index
-}
-
-// compare is the order of 2.3 among timers with equal D; the D come first for those of one event.
-func (a settlement) compare(b settlement) int {
-	if a.tm == nil || b.tm == nil {
-		return cmp.Or(cmp.Compare(a.id, b.id), boolToInt(a.tm != nil)-boolToInt(b.tm != nil))
-	}
-	byUser := 0
-	if a.u != nil && b.u != nil {
-		byUser = cmp.Compare(a.u.name, b.u.name)
-	}
-	return cmp.Or(cmp.Compare(a.tm.due, b.tm.due), cmp.Compare(a.s.id, b.s.id), byUser, cmp.Compare(a.t.key, b.t.key),
-		cmp.Compare(a.tm.anchorID(), b.tm.anchorID()), cmp.Compare(a.tm.slot, b.tm.slot))
-}
-
-func boolToInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

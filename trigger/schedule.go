@@ -1,7 +1,6 @@
 package trigger
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -21,8 +20,9 @@ type partition struct {
 
 // cursor is the first instant of a schedule that is not evaluated yet.
 type cursor struct {
-	id   string
-	next int64
+	id    string
+	next  int64
+	after string // the last user visited for next; empty: none yet
 }
 
 func (p *partition) copy() partition {
@@ -49,6 +49,13 @@ func (p *partition) encode() []byte {
 		b = append(b, c.id...)
 		b = binary.AppendVarint(b, c.next)
 	}
+	for i, c := range p.cursors {
+		if c.after != "" { // an evaluation that is under way
+			b = binary.AppendUvarint(b, uint64(i))
+			b = binary.AppendUvarint(b, uint64(len(c.after)))
+			b = append(b, c.after...)
+		}
+	}
 	return b
 }
 
@@ -61,6 +68,13 @@ func decodePartition(record []byte) (partition, error) {
 	for range r.length(2) {
 		r.last = 0
 		p.cursors = append(p.cursors, cursor{id: r.text(r.length(1)), next: r.time()})
+	}
+	for len(r.b) > 0 {
+		i, after := r.uint(), r.text(r.length(1))
+		if i >= uint64(len(p.cursors)) {
+			return partition{}, errRecord
+		}
+		p.cursors[i].after = after
 	}
 	p.seek()
 	return p, r.err
@@ -75,11 +89,11 @@ func (e *Engine) resetCursors() {
 	var cursors []cursor
 	for _, i := range e.cat.Schedules() {
 		c := e.cat.At(i)
-		next := c.Trigger.Cron.Next(e.part.clock - 1)
+		cur := cursor{id: c.ID, next: c.Trigger.Cron.Next(e.part.clock - 1)}
 		if old := e.part.find(c.ID); old != nil && old.next != never && c.Trigger.Cron.Next(old.next-1) == old.next {
-			next = old.next
+			cur.next, cur.after = old.next, old.after
 		}
-		cursors = append(cursors, cursor{c.ID, next})
+		cursors = append(cursors, cur)
 	}
 	e.part.cursors = cursors
 	e.part.seek()
@@ -100,44 +114,6 @@ func (e *Engine) keep(st start, m campaign.Match) {
 	}
 	e.insertMark(st.t, mark{ev: ev, did: m.Did, not: m.DidNot})
 	e.prune(st.t, st.c)
-}
-
-// instant evaluates a schedule at T over its population, in the order (user, key).
-func (e *Engine) instant(c *campaign.Campaign, at int64) error {
-	cur := e.part.find(c.ID)
-	defer func() {
-		cur.next = c.Trigger.Cron.Next(at)
-		e.part.seek()
-	}()
-	if c.Status != campaign.Active {
-		return nil
-	}
-	want := byte(flagScheduled)
-	if len(c.Trigger.Did) == 0 {
-		want = flagProfile
-	}
-	var population []uint32
-	for i := range e.table.slots {
-		if e.table.slots[i].flags&want != 0 {
-			population = append(population, uint32(i))
-		}
-	}
-	slices.SortFunc(population, func(a, b uint32) int { return cmp.Compare(e.table.records.Name(a), e.table.records.Name(b)) })
-	for _, i := range population {
-		u, err := e.table.peek(i)
-		if err != nil {
-			return err
-		}
-		if !e.concerns(c, u, at) {
-			continue
-		}
-		if u, err = e.table.touch(i); err != nil {
-			return err
-		}
-		e.evaluate(c, u, at)
-		e.table.retime(u)
-	}
-	return nil
 }
 
 // concerns tells whether the instant leaves a decision for u: it is in the audience and some thread's did is filled.

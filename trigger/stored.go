@@ -10,7 +10,13 @@ func (t *table) unstore(i uint32) {
 }
 
 // Unstored is the number of records that the store lacks: those committed or loaded since the last Checkpoint.
-func (e *Engine) Unstored() int { return len(e.table.unstored) + boolToInt(e.unstored) }
+func (e *Engine) Unstored() int {
+	n := len(e.table.unstored)
+	if e.unstored {
+		n++
+	}
+	return n
+}
 
 // Checkpoint hands over the committed records that the store lacks, nil for one that is no more. The bytes are valid
 // during the call only, the keys for good. The records count as stored once Stored is called, and are not handed over

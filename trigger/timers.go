@@ -1,81 +1,15 @@
 package trigger
 
 import (
-	"math"
 	"slices"
 
 	"vigil/campaign"
 	"vigil/event"
 )
 
-// Advance moves the clock, without a record, to the given instant if that is later, and settles what becomes due, one
-// by one in the order of semantics 2.3. While something with deadline D settles the clock stands 1 ms past D +
-// allowed lateness.
-func (e *Engine) Advance(clock int64) error {
-	if e.part.clock == none {
-		e.part.clock = clock
-		e.resetCursors()
-	}
-	clock = max(clock, e.part.clock) // what a resumed campaign held may be due since long
-	for {
-		d := min(e.table.earliest(), e.part.next)
-		if d == never || d > math.MaxInt64-e.opt.AllowedLateness-1 || clock <= d+e.opt.AllowedLateness {
-			break
-		}
-		e.part.clock = max(e.part.clock, d+e.opt.AllowedLateness+1)
-		if err := e.settleAt(d); err != nil {
-			return err
-		}
-		e.table.park()
-	}
-	e.part.clock = clock
-	return nil
-}
-
-// settleAt settles all that has the deadline d.
-func (e *Engine) settleAt(d int64) error {
-	batch := e.batch[:0]
-	for e.table.earliest() == d {
-		i := e.table.heap[0].slot
-		u, err := e.table.touch(i)
-		if err != nil {
-			return err
-		}
-		u.eachTimer(func(s *section, t *thread, tm *timer) {
-			if tm.due == d && !tm.held {
-				batch = append(batch, settlement{id: s.id, u: u, s: s, t: t, tm: tm})
-			}
-		})
-		e.table.setDue(i, never) // until retimed below
-		u.changed = true
-	}
-	for _, i := range e.cat.Schedules() {
-		if c := e.part.find(e.cat.At(i).ID); c != nil && c.next == d {
-			batch = append(batch, settlement{id: c.id, cron: i})
-		}
-	}
-	slices.SortStableFunc(batch, settlement.compare)
-	e.batch = batch
-	for _, p := range batch {
-		if p.tm == nil {
-			if err := e.instant(e.cat.At(p.cron), d); err != nil {
-				return err
-			}
-			continue
-		}
-		e.settle(p)
-	}
-	for _, p := range batch {
-		if p.tm != nil {
-			e.table.retime(p.u)
-		}
-	}
-	return nil
-}
-
 // settle ends one timer.
 func (e *Engine) settle(p settlement) {
-	c, tm := e.campaign(p.id), p.tm
+	c, tm := e.campaign(p.s.id), p.tm
 	st := start{u: p.u, c: c, s: p.s, t: p.t, anchor: tm.anchorID(), slot: tm.slot}
 	if c != nil && c.Status == campaign.Paused {
 		tm.held = true

@@ -166,17 +166,22 @@ func (o *host) start() {
 }
 
 func (o *host) apply(n int) {
-	line := o.lines[n]
-	if line == "" || o.err != nil {
-		return
+	if ev := o.event(n); ev != nil {
+		o.err = o.engine.Apply(ev)
+	}
+}
+
+// event is what a line holds; nil where it is blank or something went wrong before.
+func (o *host) event(n int) *event.Event {
+	if o.lines[n] == "" || o.err != nil {
+		return nil
 	}
 	var decoder event.LineDecoder // of its own, for lines are applied again
-	ev, err := decoder.Decode([]byte(line), int64(n))
+	ev, err := decoder.Decode([]byte(o.lines[n]), int64(n))
 	if err != nil {
 		o.err = fmt.Errorf("decode line %d: %w", n, err)
-		return
 	}
-	o.err = o.engine.Apply(ev)
+	return ev
 }
 
 func (o *host) straight() {
@@ -188,6 +193,9 @@ func (o *host) straight() {
 // disturbed applies some lines in vain and takes them back, and now and then goes on in a new engine.
 func (o *host) disturbed() {
 	for o.done < len(o.lines) && o.err == nil {
+		if o.chance.IntN(3) == 0 {
+			o.pieces(o.done)
+		}
 		until := min(len(o.lines), o.done+1+o.chance.IntN(6))
 		for n := o.done; n < until; n++ {
 			o.apply(n)
@@ -201,6 +209,29 @@ func (o *host) disturbed() {
 		o.done, o.kept = until, len(o.said)
 		if o.chance.IntN(3) == 0 {
 			o.restart()
+		}
+	}
+}
+
+// pieces settles what a line makes due one user at a time; some pieces are taken back, and some are the last that an
+// engine does.
+func (o *host) pieces(n int) {
+	ev := o.event(n)
+	for done := ev == nil; !done && o.err == nil; {
+		left := o.chance.IntN(3)
+		done, o.err = o.engine.Settle(ev.RT, func() bool { left--; return left < 0 })
+		switch o.chance.IntN(4) {
+		case 0:
+			o.engine.Rollback()
+			o.said, done = o.said[:o.kept], false
+			continue
+		case 1:
+			o.commit()
+			o.kept = len(o.said)
+			o.restart()
+		default:
+			o.commit()
+			o.kept = len(o.said)
 		}
 	}
 }
