@@ -96,6 +96,33 @@ func (p *partition) settle(ends *observed) error {
 			return nil
 		}
 	}
-	p.note(move{Clock: wall})
-	return p.engine.Advance(wall)
+	p.target = wall
+	return p.follow()
+}
+
+// follow brings the clock to the target. How far it came is journalled, for the rest may be another's to do: a replay
+// that moves it as far settles the same.
+func (p *partition) follow() error {
+	if p.target == 0 {
+		return nil
+	}
+	arrived, err := p.advance(p.target)
+	if err != nil {
+		return err
+	}
+	p.noteClock(p.engine.Clock())
+	if arrived {
+		p.target = 0
+	}
+	return nil
+}
+
+// advance moves the engine's clock and settles what that makes due until the load is enough; false means that it has
+// not arrived.
+func (p *partition) advance(clock int64) (arrived bool, err error) {
+	p.moved = true
+	arrived, err = p.engine.Settle(clock, p.settled)
+	p.halfway = !arrived
+	p.more = p.more || !arrived
+	return arrived, err
 }

@@ -70,6 +70,7 @@ func (s *session) commit() error {
 	}
 	committed, err := s.kafka.End(kgo.PreTxnCommitFnContext(ctx, s.addOffsets), kgo.TryCommit)
 	s.inTxn, s.moved = false, false
+	s.load.ended()
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
@@ -173,6 +174,9 @@ func (s *session) aborted() error {
 		copy(part.next, part.committed)
 		copy(part.read, part.committed)
 		adopted := part.adopted
+		part.target, part.halfway = 0, false
+		clear(part.queue)
+		s.throttle(part)
 		part.clear()
 		if adopted == nil {
 			continue
@@ -191,4 +195,5 @@ func (s *session) aborted() error {
 func (p *partition) clear() {
 	clear(p.out)
 	p.out, p.outBytes, p.worked, p.moved, p.journal, p.adopted = p.out[:0], 0, 0, false, journal{}, nil
+	p.weighed = weighed{}
 }

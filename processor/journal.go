@@ -2,6 +2,7 @@ package processor
 
 import (
 	"encoding/json"
+	"maps"
 	"strconv"
 	"unsafe"
 
@@ -63,6 +64,18 @@ func (p *partition) note(m move) {
 	m.Cuts = p.cuts()
 	p.journal.Moves = append(p.journal.Moves, m)
 	p.moved = true
+}
+
+// noteClock journals how far the wall clock moved the partition's at the present cut.
+func (p *partition) noteClock(clock int64) {
+	if n := len(p.journal.Moves); n > 0 {
+		last := &p.journal.Moves[n-1]
+		if last.Clock > 0 && last.Catalog == "" && maps.Equal(last.Cuts, p.cuts()) {
+			last.Clock = clock
+			return
+		}
+	}
+	p.note(move{Clock: clock})
 }
 
 // fingerprint names a set of campaigns.

@@ -2,16 +2,15 @@ package processor
 
 import (
 	"math"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// maxQueued is how many records of an input may wait for another input before it is no longer fetched.
+// maxQueued is how many records of an input may wait, for another input or because much is to be settled first, before
+// it is no longer fetched.
 const maxQueued = 100_000
 
-// throttle stops fetching an input of which too much waits for another one, and goes on when little does.
+// throttle stops fetching an input of which too much waits, and goes on when little does.
 func (s *session) throttle(p *partition) {
-	if len(s.inputs) == 1 || p.engine == nil {
+	if p.engine == nil {
 		return
 	}
 	for i, topic := range s.inputs {
@@ -42,29 +41,22 @@ func (p *partition) waits() bool {
 
 // merge takes the records of several inputs as one stream, in the order (rt, topic, offset) (semantics 2.1). A record is
 // taken once no earlier one can come: every other topic has a record in hand, or ended at a time after the record's.
-func (p *partition) merge(batches [][]*kgo.Record, ends *observed) error {
-	for i := range batches {
-		p.queue[i] = append(p.queue[i], batches[i]...)
-		if n := len(batches[i]); n > 0 {
-			p.read[i] = batches[i][n-1].Offset + 1
-		}
-	}
+func (p *partition) merge(ends *observed) error {
 	p.learn(ends)
 	for {
 		i := p.earliest()
 		if i < 0 {
-			p.record = nil
 			return nil
 		}
 		r := p.queue[i][0]
-		p.queue[i] = p.queue[i][1:]
 		if rt := r.Timestamp.UnixMilli(); rt < p.lastRT {
 			p.note(move{}) // late: a replay must not sort it among those taken before
 		}
 		p.lastRT = r.Timestamp.UnixMilli()
-		if err := p.take(i, r); err != nil {
+		if taken, err := p.take(i, r); !taken || err != nil {
 			return err
 		}
+		p.queue[i] = p.queue[i][1:]
 	}
 }
 

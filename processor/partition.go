@@ -28,7 +28,7 @@ type partition struct {
 
 	// Per input topic: the next offset to process, the next one to poll, and the next one as committed.
 	next, read, committed []int64
-	queue                 [][]*kgo.Record // polled and not processed; used with several inputs only
+	queue                 [][]*kgo.Record // polled and not processed
 	held                  []bool          // not fetched: too much of it waits
 	known                 []bool          // the queue's end is the topic's end, as of knownAt
 	knownAt               int64           // ms
@@ -43,6 +43,12 @@ type partition struct {
 	journal  journal
 	adopted  *campaign.Catalog // nil: none was
 	wall     time.Time         // when the step began
+	load     *load             // of the session
+	settled  func() bool       // settledEnough
+	weighed  weighed           // what of this partition is in it
+	more     bool              // the step ended before all was done
+	halfway  bool              // the engine's clock has not arrived where a record or the wall clock moves it
+	target   int64             // where the wall clock moves it; 0: nowhere
 	keys     [][]byte          // reused
 	record   *kgo.Record       // in hand; nil while the clock settles
 
@@ -57,11 +63,13 @@ type partition struct {
 	done       chan struct{} // closed when the checkpoint under way ends; nil: none is
 }
 
-func newPartition(p *Processor, id int32, topics int) *partition {
+func newPartition(s *session, id int32) *partition {
+	topics := len(s.inputs)
 	part := &partition{
-		Processor: p, id: id, queue: make([][]*kgo.Record, topics), known: make([]bool, topics), held: make([]bool, topics),
+		Processor: s.Processor, id: id, load: &s.load, queue: make([][]*kgo.Record, topics), known: make([]bool, topics), held: make([]bool, topics),
 		counts: map[outcome]prometheus.Counter{},
 	}
+	part.settled = part.settledEnough
 	for range topics {
 		part.next, part.read, part.committed = append(part.next, -1), append(part.read, -1), append(part.committed, -1)
 	}

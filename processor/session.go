@@ -46,6 +46,8 @@ type session struct {
 	inTxn    bool
 	began    time.Time
 	moved    bool // some partition has something to commit
+	load     load
+	more     bool // some partition has more to do at once
 	produced producedErrors
 }
 
@@ -185,6 +187,9 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 	if s.inTxn {
 		wait = s.cfg.CommitInterval - time.Since(s.began)
 	}
+	if s.more {
+		wait = 0
+	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	s.mu.Lock()
@@ -214,9 +219,10 @@ func (s *session) work(ctx context.Context, fetches kgo.Fetches) error {
 	ends := s.ends.take()
 	var workers errgroup.Group
 	workers.SetLimit(min(s.cfg.Workers, runtime.GOMAXPROCS(0)))
+	s.load.settles.Store(0)
 	for _, part := range s.partitions {
 		records := batches[part.id]
-		if len(records) == 0 && ends == nil && !part.waits() {
+		if len(records) == 0 && ends == nil && !part.waits() && !part.more {
 			continue
 		}
 		workers.Go(func() error { return part.step(records, ends) })
@@ -224,8 +230,9 @@ func (s *session) work(ctx context.Context, fetches kgo.Fetches) error {
 	if err := workers.Wait(); err != nil {
 		return err
 	}
+	s.more = false
 	for _, part := range s.partitions {
-		s.moved = s.moved || part.moved
+		s.moved, s.more = s.moved || part.moved, s.more || part.more
 		s.throttle(part)
 	}
 	if s.moved && !s.inTxn {
@@ -261,12 +268,11 @@ func (s *session) due() bool {
 	if time.Since(s.began) >= s.cfg.CommitInterval {
 		return true
 	}
-	records, bytes := 0, 0
+	records := 0
 	for _, part := range s.partitions {
 		records += part.worked
-		bytes += part.outBytes
 	}
-	return records >= 100_000 || bytes >= 8<<20
+	return records >= txnRecords || s.load.full()
 }
 
 // assigned is called when the offsets to begin at are known; partitions stay paused until they are restored.

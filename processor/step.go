@@ -14,42 +14,57 @@ import (
 // maxSkew is how far, in ms, a record's time may be ahead of the wall clock before it is taken as now (semantics 2.1).
 const maxSkew = event.MaxSkewMillis
 
-// step takes what was polled for the partition, one list per input topic, and lets the wall clock settle what is due. A
-// panic in the engine ends the session, whose work is undone; the record in hand is a dead letter when it comes again.
+// step takes what was polled for the partition, one list per input topic, and lets the wall clock settle what is due,
+// until the load is enough: more says that there is more to do at once. A panic in the engine ends the session, whose work is undone; the record in hand is a dead letter when it comes again.
 func (p *partition) step(batches [][]*kgo.Record, ends *observed) (err error) {
 	if p.engine == nil {
 		return nil
 	}
-	p.wall = time.Now()
+	p.wall, p.more = time.Now(), false
+	for i := range batches {
+		if len(p.queue[i]) == 0 {
+			p.queue[i] = batches[i]
+		} else {
+			p.queue[i] = append(p.queue[i], batches[i]...)
+		}
+		if n := len(batches[i]); n > 0 {
+			p.read[i] = batches[i][n-1].Offset + 1
+		}
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			p.faults.add(p.record)
 			err = fmt.Errorf("partition %d: the engine failed: %v\n%s", p.id, v, debug.Stack())
 		}
 	}()
+	if err := p.follow(); err != nil || p.more {
+		return err
+	}
 	if len(p.next) == 1 {
-		if batches != nil {
-			if err := p.takeAll(0, batches[0]); err != nil {
-				return err
-			}
-		}
-	} else if err := p.merge(batches, ends); err != nil {
+		err = p.takeAll()
+	} else {
+		err = p.merge(ends)
+	}
+	p.record = nil
+	if err != nil || p.more {
 		return err
 	}
 	return p.settle(ends)
 }
 
-func (p *partition) takeAll(topic int, records []*kgo.Record) error {
-	for i, r := range records {
+// takeAll takes the records of the only input.
+func (p *partition) takeAll() error {
+	for i := 0; len(p.queue[0]) > 0; i++ {
+		q := p.queue[0]
 		if i%expected == 0 {
-			p.expect(records[i:min(i+expected, len(records))])
+			p.expect(q[:min(expected, len(q))])
 		}
-		if err := p.take(topic, r); err != nil {
+		if taken, err := p.take(0, q[0]); !taken || err != nil {
 			return err
 		}
+		p.queue[0] = q[1:]
 	}
-	p.record = nil
-	p.read[topic] = p.next[topic]
+	p.queue[0] = nil // what a poll brought is let go
 	return nil
 }
 
@@ -68,17 +83,41 @@ func (p *partition) expect(records []*kgo.Record) {
 	p.engine.Expect(p.keys)
 }
 
-// take processes one record: decode, judge, remember. One that is no event becomes a dead letter, and the partition
-// moves on.
-func (p *partition) take(topic int, r *kgo.Record) error {
+// take processes one record: settle what its time makes due, decode, judge, remember. One that is no event becomes a
+// dead letter, and the partition moves on. Once the load is enough the record is not taken and comes again.
+func (p *partition) take(topic int, r *kgo.Record) (taken bool, err error) {
+	if p.weigh() {
+		p.more = true
+		return false, nil
+	}
+	p.record = r
+	if r.Attrs.IsControl() {
+		p.pass(topic, r)
+		return true, nil
+	}
+	rt := p.recordTime(r)
+	if p.engine.NextDue() <= max(rt, p.engine.Clock()) {
+		if arrived, err := p.advance(rt); !arrived || err != nil {
+			return false, err
+		}
+	}
+	if rt != r.Timestamp.UnixMilli() {
+		p.metrics.recordSkew.Inc()
+		p.journal.Clamps = append(p.journal.Clamps, clamp{r.Topic, r.Offset, rt})
+	}
+	p.pass(topic, r)
+	return true, p.judge(r, rt)
+}
+
+// pass moves the position behind a record.
+func (p *partition) pass(topic int, r *kgo.Record) {
 	p.next[topic] = r.Offset + 1
 	p.moved = true
 	p.worked++
-	if r.Attrs.IsControl() {
-		return nil
-	}
-	p.record = r
-	rt := p.recordTime(r)
+}
+
+// judge decodes a record and hands it to the engine, whose clock is at its time.
+func (p *partition) judge(r *kgo.Record, rt int64) error {
 	if p.faults.has(r) {
 		return p.reject(r, rt, &event.Error{Code: codeFault, Msg: "the engine failed on this record"})
 	}
@@ -102,18 +141,15 @@ func (p *partition) take(topic int, r *kgo.Record) error {
 	return p.engine.Apply(ev)
 }
 
-// recordTime is rt; one too far ahead of the wall clock is taken as now and journalled, so that one producer with a
-// wrong clock cannot fire everybody's timers and a replay does the same. So is that of a record without a timestamp,
-// which Kafka writes as -1: its event would be one of 1969.
+// recordTime is rt; one too far ahead of the wall clock is taken as now, and journalled once the record is taken, so
+// that one producer with a wrong clock cannot fire everybody's timers and a replay does the same. So is that of a record
+// without a timestamp, which Kafka writes as -1: its event would be one of 1969.
 func (p *partition) recordTime(r *kgo.Record) int64 {
 	rt, now := r.Timestamp.UnixMilli(), p.wall.UnixMilli()
 	if rt >= 0 && rt-now <= maxSkew {
 		return rt
 	}
-	rt = now
-	p.metrics.recordSkew.Inc()
-	p.journal.Clamps = append(p.journal.Clamps, clamp{r.Topic, r.Offset, rt})
-	return rt
+	return now
 }
 
 // reject moves the clock as any record does, and the record to the dead letters.

@@ -342,6 +342,9 @@ func (e *Engine) Rollback() {
 	e.part = e.saved.copy()
 }
 
+// Dirty is how many bytes the records changed since the last Commit have, but for the few users touched last.
+func (e *Engine) Dirty() int64 { return e.table.dirty }
+
 // Stats counts since New: what the rule book asks to be counted without a decision.
 type Stats struct {
 	Events           uint64 // applied

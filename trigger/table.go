@@ -56,6 +56,7 @@ type table struct {
 	timers    int    // slots with a due
 	hand      int    // of Evict
 	truncated uint64 // records that shed properties
+	dirty     int64  // bytes of touches' records to be
 	unstored  []uint32
 	soon      []uint32
 }
@@ -166,6 +167,7 @@ func (t *table) encode(to *touch) {
 		record, flags, due := t.fit(u)
 		t.slots[to.slot].flags = flags
 		t.setDue(to.slot, due)
+		t.dirty += int64(len(record) - len(to.record))
 		to.record, to.changed = record, true
 	}
 	t.release(u)
@@ -303,5 +305,5 @@ func (t *table) forget() {
 	}
 	t.live = t.live[:0]
 	clear(t.touches)
-	t.touches = t.touches[:0]
+	t.touches, t.dirty = t.touches[:0], 0
 }

@@ -1,0 +1,97 @@
+package processor_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/webhook"
+)
+
+// crowd sends one event for each of n users, all at the same time, to one partition.
+func (s *stage) crowd(n int, eventType string, at time.Time) {
+	s.t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer cl.Close()
+	var records []*kgo.Record
+	for i := range n {
+		value := fmt.Appendf(nil, `{"type":%q,"id":"%s%d","time":%d}`, eventType, eventType, i, at.UnixMilli())
+		records = append(records, &kgo.Record{Topic: "events", Key: fmt.Appendf(nil, "user-%06d", i), Value: value, Timestamp: at})
+	}
+	if err := cl.ProduceSync(context.Background(), records...).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// transactions tells, for the fires of a crowd, the users in the order written and in how many transactions they are: a
+// marker stands between two.
+func transactions(t *testing.T, records []*kgo.Record) (users []string, n int) {
+	t.Helper()
+	last := int64(-2)
+	for _, r := range records {
+		d, err := webhook.DecodeDelivery(r.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		users = append(users, d.User)
+		if r.Offset != last+1 {
+			n++
+		}
+		last = r.Offset
+	}
+	return users, n
+}
+
+// More users than one step settles have a timer due in the same millisecond, on a partition that has gone quiet. They
+// are settled over several transactions, in order, each once, also where the processor stops half-way and another goes
+// on from the changelog.
+func TestCrowdDueAtOnce(t *testing.T) {
+	const n = 25_000
+	for _, interrupted := range []bool{false, true} {
+		t.Run(fmt.Sprint("interrupted=", interrupted), func(t *testing.T) {
+			s := newStage(t, cart)
+			stop := s.start(s.config("a"))
+			s.crowd(n, "add", time.Now())
+			if interrupted {
+				s.records("vigil.webhooks", 1, 30*time.Second)
+				stop()
+				s.dir = t.TempDir()
+				s.start(s.config("b"))
+			}
+			users, txns := transactions(t, s.records("vigil.webhooks", n, 60*time.Second))
+			if txns < 3 {
+				t.Errorf("%d transactions for %d fires", txns, n)
+			}
+			want := slices.Compact(slices.Sorted(slices.Values(users)))
+			if diff := cmp.Diff(want, users); diff != "" || len(users) != n {
+				t.Errorf("%d fires, want %d, in the order of the users: %s", len(users), n, diff[:min(len(diff), 2000)])
+			}
+		})
+	}
+}
+
+// Events go on being read in the order they came while a crowd is settled before them: what is behind the crowd's
+// deadline waits for it, and nothing is lost.
+func TestEventsBehindACrowd(t *testing.T) {
+	const n = 25_000
+	s := newStage(t, cart, onBuy)
+	long := time.Now().Add(-time.Hour)
+	s.crowd(n, "add", long)
+	s.crowd(300, "buy", long.Add(time.Minute))
+	s.start(s.config("a"))
+	users, txns := transactions(t, s.records("vigil.webhooks", n+300, 60*time.Second))
+	if len(users) != n+300 || txns < 3 {
+		t.Fatalf("%d fires in %d transactions", len(users), txns)
+	}
+	if !slices.IsSorted(users[:n]) || !slices.IsSorted(users[n:]) || users[n] != "user-000000" {
+		t.Error("the buys are not behind the crowd")
+	}
+}
