@@ -224,15 +224,15 @@ func (r *round) sort(t *table) {
 // they are spread over memory.
 func (t *table) sort(members []member) {
 	shared, first := 0, true
-	var common string
+	var one string
 	for _, m := range members {
 		switch {
 		case m.slot == instantSlot:
 		case first:
-			common, first = t.records.Name(m.slot), false
-			shared = len(common)
+			one, first = t.records.Name(m.slot), false
+			shared = len(one)
 		default:
-			shared = sharedPrefix(common[:shared], t.records.Name(m.slot))
+			shared = sharedPrefix(one[:shared], t.records.Name(m.slot))
 		}
 	}
 	for i := range members {
@@ -270,20 +270,15 @@ func (e *Engine) settleUser(id string, slot uint32, d int64) error {
 		return err
 	}
 	batch := e.batch[:0]
-	if s := u.find(id); s != nil {
-		for _, t := range s.threads {
-			for _, tm := range t.timers {
-				if tm.due == d && !tm.held {
-					batch = append(batch, settlement{s: s, t: t, tm: tm})
-				}
-			}
+	u.eachTimer(func(s *section, t *thread, tm *timer) {
+		if s.id == id && tm.due == d && !tm.held {
+			batch = append(batch, settlement{u: u, s: s, t: t, tm: tm})
 		}
-	}
+	})
 	slices.SortFunc(batch, settlement.compare)
 	e.batch = batch
 	u.changed = true
 	for _, p := range batch {
-		p.u = u
 		e.settle(p)
 	}
 	e.table.retime(u)
