@@ -126,7 +126,7 @@ func TestHealthy(t *testing.T) {
 	w.finds([][4]string{
 		{"ok", "brokers", "1 broker, all reachable"},
 		{"ok", "auth", "on this machine only"},
-		{"ok", "topics", "12 topics of 2 partitions"},
+		{"ok", "topics", "13 topics of 2 partitions"},
 		{"ok", "timestamps", "ahead"},
 		{"ok", "clock", "ahead"},
 		{"warn", "lag", "group vigil.sink has no members", "vigil sink"},
@@ -147,7 +147,7 @@ func TestCampaignsTopic(t *testing.T) {
 
 func TestTopics(t *testing.T) {
 	w := newWard(t)
-	w.finds([4]string{"warn", "topics", "11 topics are missing: vigil.webhooks, vigil.webhooks.retry-1", "vigil topics create"})
+	w.finds([4]string{"warn", "topics", "12 topics are missing: vigil.webhooks, vigil.webhooks.retry-1", "vigil topics create"})
 	w.create()
 	w.alter("vigil.state", "cleanup.policy", "delete")
 	w.alter("vigil.state", "max.message.bytes", "1000000")

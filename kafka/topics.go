@@ -15,7 +15,7 @@ import (
 
 // Topics are the names of interface 3.
 type Topics struct {
-	Webhooks, Retry1, Retry2, Parked, Shadow, Attempts, State, Journal, Campaigns, DeadEvents, DeadWebhooks string
+	Webhooks, Retry1, Retry2, Parked, Shadow, Attempts, State, Journal, Campaigns, Endpoints, DeadEvents, DeadWebhooks string
 }
 
 // Names gives the topics of a prefix.
@@ -30,6 +30,7 @@ func Names(prefix string) Topics {
 		State:        prefix + ".state",
 		Journal:      prefix + ".journal",
 		Campaigns:    prefix + ".campaigns",
+		Endpoints:    prefix + ".endpoints",
 		DeadEvents:   "dlq." + prefix + ".events",
 		DeadWebhooks: "dlq." + prefix + ".webhooks",
 	}
@@ -72,6 +73,7 @@ func Specs(t Topics, inputPartitions int32) []Spec {
 		{t.State, p, compacted(stateSize)},
 		{t.Journal, p, map[string]string{"cleanup.policy": "delete", "retention.ms": "-1"}},
 		{t.Campaigns, 1, compacted(largeSize)},
+		{t.Endpoints, 1, compacted(largeSize)}, // docs/decisions/0052
 		{t.DeadEvents, p, kept(30, largeSize)},
 		{t.DeadWebhooks, p, kept(30, largeSize)},
 	}

@@ -10,7 +10,7 @@ import (
 	"vigil/webhook"
 )
 
-const pausedPark = time.Minute // how long a delivery of a paused campaign is parked
+const pausedPark = time.Minute // how long a delivery of a paused campaign or endpoint is parked
 
 // parcel is a delivery in hand: what was read, and where its offset is kept.
 type parcel struct {
@@ -109,6 +109,10 @@ func (d *dispatcher) enter(p *parcel, now time.Time) {
 	l := d.lanes.Lane(p.lane, limits, now)
 	if p.queue() == core.First {
 		l.Arrived(now)
+	}
+	if d.s.board.Paused(p.lane, e.Address()) {
+		d.parkIn(l, p, core.ParkHalted, now.Add(pausedPark))
+		return
 	}
 	reopens, closed := d.breakers.Look(p.breaker(e), now)
 	switch {

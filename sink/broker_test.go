@@ -187,7 +187,7 @@ func TestMissingTopic(t *testing.T) {
 func TestTopicsAreThoseOfTheCluster(t *testing.T) {
 	n := kafka.Names("p")
 	want := sink.Topics{
-		Webhooks: n.Webhooks, Retry1: n.Retry1, Retry2: n.Retry2, Parked: n.Parked, Attempts: n.Attempts, DeadLetters: n.DeadWebhooks,
+		Webhooks: n.Webhooks, Retry1: n.Retry1, Retry2: n.Retry2, Parked: n.Parked, Attempts: n.Attempts, DeadLetters: n.DeadWebhooks, Endpoints: n.Endpoints,
 	}
 	if got := sink.TopicsOf("p"); got != want {
 		t.Errorf("got %v, want %v", got, want)

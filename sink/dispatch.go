@@ -2,12 +2,15 @@ package sink
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"vigil/sink/core"
 	"vigil/sink/egress"
+	"vigil/sink/standing"
+	"vigil/webhook"
 )
 
 const (
@@ -39,6 +42,7 @@ type try struct {
 	ticket   core.Ticket // of the breaker
 	hold     *time.Time
 	result   core.Result
+	gone     bool // the receiver wants no more
 }
 
 func newDispatcher(s *Sink) *dispatcher {
@@ -112,7 +116,7 @@ func (d *dispatcher) attempt(ctx context.Context) {
 		if !a.Failed || ctx.Err() == nil {
 			t.result.Health, t.result.TimedOut = core.HealthOf(&a), a.Failed && a.Code == egress.CodeTimeout
 			f := core.Decide(t.endpoint.Plan(t.Parcel.d, now), &a)
-			t.hold = f.Hold
+			t.hold, t.gone = f.Hold, f.Outcome == webhook.Dead && a.Status == http.StatusGone
 			d.s.out.settle(t.Parcel, f)
 		}
 		d.done <- t
@@ -155,11 +159,27 @@ func (d *dispatcher) finished(t *try) {
 		d.s.log.Warn().Str("endpoint", t.Parcel.lane).Str("campaign", t.Parcel.d.Campaign).
 			Msg("an endpoint fails: its deliveries are parked for a while")
 	}
+	d.tell(t, now)
 	d.s.metrics.open.Set(float64(d.breakers.Open()))
 	if t.hold != nil {
 		d.lanes.Hold(t.Lane, *t.hold, now, func(p *parcel) { d.parkIn(t.Lane, p, core.ParkHeld, t.Lane.Held()) })
 	}
 	d.checkLeaves()
+}
+
+// tell lets the board know what an attempt told of its endpoint. Nobody may miss that one was paused.
+func (d *dispatcher) tell(t *try, now time.Time) {
+	since, failures := t.Lane.Ill()
+	reason := d.s.board.Note(standing.News{
+		Endpoint: t.Parcel.lane, Address: t.endpoint.Address(), Named: t.Parcel.d.Endpoint != "",
+		Well: t.result.Health == core.Well, Ill: t.result.Health == core.Ill, Gone: t.gone,
+		Since: since, Failures: failures, At: now,
+	})
+	if reason != "" {
+		d.s.metrics.pauses[reason].Inc()
+		d.s.log.Error().Str("endpoint", t.Parcel.lane).Str("reason", reason).
+			Msg("an endpoint is paused: its deliveries are parked until `vigil endpoints resume`, or expire")
+	}
 }
 
 // sleep is how long nothing can happen by itself.

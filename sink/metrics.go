@@ -8,6 +8,7 @@ import (
 
 	"vigil/sink/core"
 	"vigil/sink/egress"
+	"vigil/sink/standing"
 	"vigil/webhook"
 )
 
@@ -20,6 +21,7 @@ type metrics struct {
 	outcomes map[webhook.Outcome]prometheus.Counter
 	deaths   map[string]prometheus.Counter
 	parks    map[string]prometheus.Counter
+	pauses   map[string]prometheus.Counter
 }
 
 // newMetrics makes and registers them; registry may be nil.
@@ -41,7 +43,16 @@ func newMetrics(registry prometheus.Registerer, s *Sink) (*metrics, error) {
 	m.attempts = children(attempts, append([]string{"1xx", "2xx", "3xx", "4xx", "5xx"}, egress.Codes()...))
 	m.outcomes = children(outcomes, []webhook.Outcome{webhook.Delivered, webhook.Retry, webhook.Dead, webhook.Parked, webhook.Expired, webhook.Cancelled})
 	m.deaths, m.parks = children(deaths, core.DeadCodes()), children(parks, core.ParkCodes())
-	all := []prometheus.Collector{attempts, outcomes, deaths, parks, m.inFlight, m.open, m.latency}
+	pauses := counter("endpoint_pauses_total", "Endpoints that this sink has paused, by reason.", "reason")
+	m.pauses = children(pauses, []string{standing.Gone, standing.Dead})
+	marks := func(name, help string, state standing.State) prometheus.GaugeFunc {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "vigil_sink_endpoints_" + name, Help: help},
+			func() float64 { return float64(s.board.Count(state)) })
+	}
+	all := []prometheus.Collector{
+		pauses, marks("paused", "Endpoints that are paused.", standing.Paused),
+		marks("failing", "Endpoints that did nothing but fail for 5 minutes or more.", standing.Failing), attempts, outcomes, deaths, parks, m.inFlight, m.open, m.latency,
+	}
 	for t := range core.TierCount {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "vigil_sink_oldest_unfinished_seconds", Help: "Age, since its decision, of the oldest delivery that is read but not finished.",

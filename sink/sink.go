@@ -22,6 +22,7 @@ import (
 
 	"vigil/config/endpoints"
 	"vigil/sink/egress"
+	"vigil/sink/standing"
 )
 
 const (
@@ -34,13 +35,13 @@ const (
 
 // Topics are the names of what the sink reads and writes (interface 3).
 type Topics struct {
-	Webhooks, Retry1, Retry2, Parked, Attempts, DeadLetters string
+	Webhooks, Retry1, Retry2, Parked, Attempts, DeadLetters, Endpoints string
 }
 
 // TopicsOf are the topics under a prefix; the names are those of kafka.Names.
 func TopicsOf(prefix string) Topics {
 	w := prefix + ".webhooks"
-	return Topics{w, w + ".retry-1", w + ".retry-2", w + ".parked", prefix + ".attempts", "dlq." + w}
+	return Topics{w, w + ".retry-1", w + ".retry-2", w + ".parked", prefix + ".attempts", "dlq." + w, prefix + ".endpoints"}
 }
 
 // Config says what a sink reads, where it may send, and how much at a time. Group and Topics must be set.
@@ -73,6 +74,7 @@ type Sink struct {
 	sender  *egress.Sender
 	client  *kgo.Client
 	out     *outbox
+	board   *standing.Board
 
 	endpoints atomic.Pointer[egress.Endpoints]
 	batches   chan []*parcel
@@ -109,6 +111,7 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 		batches: make(chan []*parcel), leaves: make(chan *leave), changed: make(chan struct{}, 1),
 		ready: make(chan struct{}), drained: make(chan struct{}), parts: map[string]map[int32]*partition{},
 	}
+	s.board = standing.New(cfg.Topics.Endpoints, cfg.Client, s.log)
 	var err error
 	if s.metrics, err = newMetrics(deps.Registry, s); err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
@@ -173,7 +176,8 @@ func (s *Sink) run(parent context.Context) error {
 	commits, stopCommits := context.WithCancel(context.WithoutCancel(parent))
 	defer stopCommits()
 	var polling, committing sync.WaitGroup
-	polling.Go(func() { s.pollLoop(ctx) })
+	polling.Go(func() { s.board.Run(ctx) })
+	polling.Go(func() { s.board.Ready(ctx); s.pollLoop(ctx) })
 	polling.Go(func() { s.giveUp(ctx, stopProducing) })
 	committing.Go(func() { s.commitLoop(commits) })
 

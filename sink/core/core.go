@@ -45,9 +45,10 @@ func DeadCodes() []string {
 
 // Codes of why a delivery is parked.
 const (
-	ParkPaused = "paused"  // its campaign is
-	ParkHeld   = "held"    // the receiver asked to wait
-	ParkSlow   = "slow"    // the endpoint does not keep up
+	ParkPaused = "paused" // its campaign is
+	ParkHeld   = "held"   // the receiver asked to wait
+	ParkSlow   = "slow"   // the endpoint does not keep up
+	ParkHalted = "endpoint_paused"
 	ParkOpen   = "breaker" // the endpoint fails: it is left alone for a while
 	ParkSpread = "spread"  // more came back at a time than the endpoint should get
 	ParkNotDue = "not_due" // its time is further off than its topic waits
@@ -56,7 +57,7 @@ const (
 
 // ParkCodes are all codes of parking.
 func ParkCodes() []string {
-	return []string{ParkPaused, ParkHeld, ParkSlow, ParkOpen, ParkSpread, ParkNotDue, ParkOurs}
+	return []string{ParkPaused, ParkHalted, ParkHeld, ParkSlow, ParkOpen, ParkSpread, ParkNotDue, ParkOurs}
 }
 
 // Answer is what one attempt brought.

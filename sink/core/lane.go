@@ -74,6 +74,8 @@ type Lane[P any] struct {
 	heard    time.Time     // newest answer, or the first attempt since none was in flight
 	failing  bool          // the newest attempts took long and failed
 	suspect  bool          // counted among those that may hold up the others
+	ill      time.Time     // the first failure since a success; zero: none
+	ills     int           // failures from then on
 }
 
 // Key is the name of the lane.
@@ -81,6 +83,10 @@ func (l *Lane[P]) Key() string { return l.key }
 
 // Held is until when no attempt may begin; the zero time where nothing is held.
 func (l *Lane[P]) Held() time.Time { return l.held }
+
+// Ill is when the endpoint began to do nothing but fail, and how often it failed since then; the zero time where it does
+// not.
+func (l *Lane[P]) Ill() (since time.Time, failures int) { return l.ill, l.ills }
 
 // Arrived takes note of a new delivery for the endpoint: that is its normal rate.
 func (l *Lane[P]) Arrived(now time.Time) { l.pace.arrived(now) }
@@ -154,6 +160,14 @@ func (l *Lane[P]) end(r *Result, strained bool) {
 	l.inFlight--
 	if r.Took <= 0 || r.Health == Silent {
 		return
+	}
+	switch {
+	case r.Health == Well:
+		l.ill, l.ills = time.Time{}, 0
+	case r.Health == Ill && l.ills == 0:
+		l.ill, l.ills = r.At.Add(-r.Took), 1
+	case r.Health == Ill:
+		l.ills++
 	}
 	l.latency += time.Duration(latencyWeight * float64(r.Took-l.latency))
 	l.failing = r.Health == Ill && r.Took >= stuckAttempt

@@ -1,6 +1,8 @@
 package egress
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,6 +36,7 @@ type Endpoint struct {
 	private  bool
 	ports    []uint16 // allowed in an inline URL; nil: any that is not refused
 
+	address       string // fingerprint of the URL; empty for inline URLs
 	authorization string // the header of basic and bearer; empty: none
 
 	last *atomic.Pointer[joined] // where the last delivery went; nil for inline URLs
@@ -77,7 +80,8 @@ func newEndpoint(p *Policy, e endpoints.Endpoint) (*Endpoint, error) {
 		return nil, errors.New("url cannot be read")
 	}
 	c := &Endpoint{
-		root: root, last: &atomic.Pointer[joined]{}, headers: http.Header{}, timeout: e.Timeout, retries: e.Retries, delays: e.RetryDelays,
+		root: root, address: fingerprint(e.URL), last: &atomic.Pointer[joined]{}, headers: http.Header{},
+		timeout: e.Timeout, retries: e.Retries, delays: e.RetryDelays,
 		rate: e.Rate, inFlight: e.MaxInFlight, http: e.AllowHTTP || p.AllowHTTP, private: e.AllowPrivate || p.AllowPrivate,
 	}
 	if c.timeout <= 0 {
@@ -151,6 +155,15 @@ func (e *Endpoint) Host() string {
 		return ""
 	}
 	return e.root.Host
+}
+
+// Address is a fingerprint of the URL of a named endpoint, by which it is known whether it was mended; empty for inline
+// URLs.
+func (e *Endpoint) Address() string { return e.address }
+
+func fingerprint(url string) string {
+	sum := sha256.Sum256([]byte(url))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Plan is what an attempt at this endpoint is judged by.
