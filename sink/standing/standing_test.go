@@ -1,0 +1,198 @@
+package standing_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/sink/standing"
+)
+
+const topic = "vigil.endpoints"
+
+// inBubble runs a test with a broker in a bubble of virtual time; the topic is there unless it is to be made.
+func inBubble(t *testing.T, exists bool, f func(t *testing.T, opts []kgo.Opt)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var vn kfake.VirtualNetwork
+		broker := []kfake.Opt{kfake.ListenFn(vn.Listen), kfake.NumBrokers(1)}
+		if exists {
+			broker = append(broker, kfake.SeedTopics(1, topic))
+		}
+		cluster, err := kfake.NewCluster(broker...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cluster.Close)
+		f(t, []kgo.Opt{kgo.Dialer(vn.DialContext), kgo.SeedBrokers(cluster.ListenAddrs()...)})
+	})
+}
+
+// start runs a board; stop ends it.
+func start(t *testing.T, opts []kgo.Opt) (b *standing.Board, stop func()) {
+	t.Helper()
+	b = standing.New(topic, opts, zerolog.Nop())
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { b.Run(ctx) })
+	b.Ready(ctx)
+	return b, func() { cancel(); running.Wait() }
+}
+
+func pass(d time.Duration) { <-time.After(d) }
+
+// failures notes an attempt every interval for a while, all failed, as one that knows of failures since the first.
+func failures(b *standing.Board, from time.Time, every, d time.Duration) (reason string, at time.Time) {
+	n := 0
+	for at = from; at.Sub(from) <= d; at = at.Add(every) {
+		n++
+		reason = b.Note(standing.News{Endpoint: "shop", Address: "a", Named: true, Ill: true, Since: from, Failures: n, At: at})
+		if reason != "" {
+			return reason, at
+		}
+	}
+	return "", at
+}
+
+func TestGonePausesForAllAndForGood(t *testing.T) {
+	for _, exists := range []bool{true, false} {
+		inBubble(t, exists, func(t *testing.T, opts []kgo.Opt) {
+			first, stopFirst := start(t, opts)
+			second, stopSecond := start(t, opts)
+			if got := first.Note(standing.News{Endpoint: "https://many.example.com", Gone: true, At: time.Now()}); got != "" {
+				t.Errorf("a host of inline URLs is paused: %s", got)
+			}
+			if got := first.Note(standing.News{Endpoint: "shop", Address: "a", Named: true, Gone: true, At: time.Now()}); got != standing.Gone {
+				t.Errorf("reason %q", got)
+			}
+			if got := first.Note(standing.News{Endpoint: "shop", Address: "a", Named: true, Gone: true, At: time.Now()}); got != "" {
+				t.Errorf("told twice: %q", got)
+			}
+			pass(time.Minute + 10*time.Second) // the second may have looked for the topic a moment before it was made
+			stopFirst()
+			for name, b := range map[string]*standing.Board{"same": first, "other": second} {
+				if !b.Paused("shop", "a") || b.Count(standing.Paused) != 1 {
+					t.Errorf("%s instance: not paused", name)
+				}
+				if b.Paused("shop", "mended") || b.Paused("other", "a") {
+					t.Errorf("%s instance: pauses what is not meant", name)
+				}
+			}
+			third, stopThird := start(t, opts) // a restart
+			if !third.Paused("shop", "a") {
+				t.Error("forgotten in a restart")
+			}
+			marks, err := standing.Read(t.Context(), opts, topic)
+			if m := marks["shop"]; err != nil || m.Reason != standing.Gone || len(marks) != 1 {
+				t.Errorf("read %v, %v", marks, err)
+			}
+			client, err := kgo.NewClient(opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := standing.Clear(t.Context(), client, topic, "shop"); err != nil {
+				t.Fatal(err)
+			}
+			client.Close()
+			pass(time.Second)
+			if second.Paused("shop", "a") || third.Paused("shop", "a") {
+				t.Error("still paused after it was resumed")
+			}
+			stopSecond()
+			stopThird()
+		})
+	}
+}
+
+func TestADayOfFailuresPauses(t *testing.T) {
+	inBubble(t, true, func(t *testing.T, opts []kgo.Opt) {
+		begin := time.Now().Truncate(time.Millisecond)
+		first, stop := start(t, opts)
+		if reason, _ := failures(first, begin, time.Minute, 23*time.Hour); reason != "" || first.Count(standing.Failing) != 1 {
+			t.Errorf("after 23 h: %q, %d failing", reason, first.Count(standing.Failing))
+		}
+		pass(time.Second)
+		stop()
+		second, stop := start(t, opts) // knows from the topic since when
+		reason, at := failures(second, begin.Add(23*time.Hour), time.Minute, 23*time.Hour)
+		if reason != standing.Dead || at.Sub(begin) != 24*time.Hour || !second.Paused("shop", "a") {
+			t.Errorf("paused for %q after %v", reason, at.Sub(begin))
+		}
+		stop()
+	})
+}
+
+func TestOneSuccessAnywhereStartsAnew(t *testing.T) {
+	inBubble(t, true, func(t *testing.T, opts []kgo.Opt) {
+		begin := time.Now()
+		first, stopFirst := start(t, opts)
+		second, stopSecond := start(t, opts)
+		failures(first, begin, time.Minute, 20*time.Hour)
+		pass(time.Second)
+		second.Note(standing.News{Endpoint: "shop", Address: "a", Named: true, Well: true, At: begin.Add(20 * time.Hour)})
+		pass(time.Second)
+		if first.Count(standing.Failing) != 0 {
+			t.Error("the first does not know of the success at the second")
+		}
+		if reason, _ := failures(first, begin.Add(20*time.Hour), time.Minute, 23*time.Hour); reason != "" {
+			t.Errorf("paused for %q", reason)
+		}
+		stopFirst()
+		stopSecond()
+	})
+}
+
+func TestFewFailuresPauseNothing(t *testing.T) {
+	inBubble(t, true, func(t *testing.T, opts []kgo.Opt) {
+		b, stop := start(t, opts)
+		if reason, _ := failures(b, time.Now(), 5*time.Hour, 40*time.Hour); reason != "" {
+			t.Errorf("nine failures in 40 h pause: %q", reason)
+		}
+		stop()
+	})
+}
+
+func TestWhatAnOperatorWantsStands(t *testing.T) {
+	inBubble(t, true, func(t *testing.T, opts []kgo.Opt) {
+		client, err := kgo.NewClient(opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		mark := standing.Mark{Endpoint: "shop", State: standing.Paused, Reason: standing.Operator, Note: "maintenance", At: time.Now()}
+		if err := standing.Write(t.Context(), client, topic, mark); err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"", "{", `{"v":2,"state":"paused"}`, `{"v":1,"state":"asleep"}`} {
+			r := &kgo.Record{Topic: topic, Key: []byte("other"), Value: []byte(bad)}
+			if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, stop := start(t, opts)
+		for _, address := range []string{"", "a", "mended"} {
+			if !b.Paused("shop", address) {
+				t.Errorf("not paused at address %q", address)
+			}
+		}
+		b.Note(standing.News{Endpoint: "shop", Named: true, Well: true, At: time.Now()}) // it was in flight
+		if !b.Paused("shop", "a") || b.Paused("other", "") || b.Count(standing.Paused) != 1 {
+			t.Error("what was in flight, or no mark, changed it")
+		}
+		stop()
+	})
+}
+
+func TestAMissingTopicHoldsNoMarks(t *testing.T) {
+	inBubble(t, false, func(t *testing.T, opts []kgo.Opt) {
+		if marks, err := standing.Read(t.Context(), opts, topic); err != nil || len(marks) != 0 {
+			t.Errorf("read %v, %v", marks, err)
+		}
+	})
+}
