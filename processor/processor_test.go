@@ -62,24 +62,30 @@ func TestBacklogDoesNotFire(t *testing.T) {
 	}
 }
 
-// The disk is a cache: without it the timer that was armed before the restart fires all the same (gate G7).
+// The disk is a cache: without it, deleted or not usable at all, the timer that was armed before the restart fires all the
+// same (gate G7).
 func TestRestartWithoutDisk(t *testing.T) {
 	s := newStage(t, onBuy, `
 id: cart
 trigger: {type: inaction_within_time, did: add, did_not: buy, within: 3s}
 webhook: {url: "https://example.com/hook"}
 `)
-	for _, wipe := range []bool{false, true} {
-		t.Run(fmt.Sprint("wipe=", wipe), func(t *testing.T) {
+	for _, disk := range []string{"kept", "deleted", "unusable"} {
+		t.Run(disk, func(t *testing.T) {
 			s.t = t
 			stop := s.start(s.config("a"))
-			user := fmt.Sprint("ada", wipe)
+			user := "ada-" + disk
 			s.send(user, "add", "e1", time.Now())
 			s.send(user, "buy", "e0", time.Now().Add(-time.Hour))
 			had := len(s.fires(1, 20*time.Second))
 			stop()
-			if wipe {
+			if disk != "kept" {
 				if err := os.RemoveAll(s.dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if disk == "unusable" {
+				if err := os.WriteFile(s.dir, nil, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}

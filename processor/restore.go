@@ -147,6 +147,10 @@ func (s *session) open(ctx context.Context, r *restored, unfit func(state.Meta) 
 		}
 	}
 	reason := ""
+	if errors.Is(err, state.ErrFull) { // what is there may serve the next start
+		s.withoutDisk(r, err)
+		return state.Meta{}, nil
+	}
 	if err != nil {
 		reason = err.Error()
 	} else if reason = unfit(meta); reason == "" {
@@ -158,14 +162,29 @@ func (s *session) open(ctx context.Context, r *restored, unfit func(state.Meta) 
 	if store != nil {
 		_ = store.Close() // its content is thrown away
 	}
-	if err := state.Wipe(dir); err != nil {
-		return meta, err
-	}
-	if store, meta, err = state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet}); err != nil {
-		return meta, err
+	if store, meta, err = s.anew(dir); err != nil {
+		s.withoutDisk(r, err)
+		return state.Meta{}, nil
 	}
 	r.store = store
 	return meta, nil
+}
+
+// withoutDisk keeps the state of a partition in memory. The disk is a cache: without it the next start reads the
+// changelog from its beginning, and that is all.
+func (s *session) withoutDisk(r *restored, err error) {
+	r.store = state.NewMemory()
+	s.metrics.checkpointErrors.Inc()
+	s.cfg.Log.Error().Err(err).Int32("partition", r.part.id).
+		Msg("state is kept in memory only, until the partition is opened again: make room in data_dir, or make it writable")
+}
+
+// anew opens an empty store in place of one that is of no use.
+func (s *session) anew(dir string) (*state.Badger, state.Meta, error) {
+	if err := state.Wipe(dir); err != nil {
+		return nil, state.Meta{}, err
+	}
+	return state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet})
 }
 
 func locked(err error) bool { return strings.Contains(err.Error(), "Cannot acquire directory lock") }

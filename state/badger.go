@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,21 +27,39 @@ const (
 	compactors      = 2
 )
 
+// DefaultReserve is the room on the disk, in bytes, below which a Badger writes nothing more: its files are mapped into
+// memory with holes in them, and a process that writes into a hole which the disk has no room for is killed by SIGBUS.
+const DefaultReserve = 64 << 20
+
+// ErrFull says that the disk has too little room left to write to it safely.
+var ErrFull = errors.New("the disk is full")
+
 // Options of a Badger.
 type Options struct {
 	// Idle leaves out the compactors, whose timers would keep a virtual clock from standing still. For tests only:
 	// without them writes stall after some tens of MB.
 	Idle bool
+	// Reserve is the room that the disk must have, in bytes; 0: DefaultReserve.
+	Reserve uint64
 }
 
 // Badger is a Store in a folder of its own, which it locks against other processes.
-type Badger struct{ db *badger.DB }
+type Badger struct {
+	db      *badger.DB
+	dir     string
+	reserve uint64
+}
 
 // OpenBadger opens the store in dir, made where it is missing, and tells the meta of the last Write; the zero Meta
-// where there was none. An error means that the folder is of no use: see Wipe.
+// where there was none. ErrFull means that the disk has no room for a store; any other error that the folder is of no use:
+// see Wipe.
 func OpenBadger(dir string, opt Options) (*Badger, Meta, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, Meta{}, fmt.Errorf("make the state folder: %w", err)
+	}
+	b := &Badger{dir: dir, reserve: cmp.Or(opt.Reserve, DefaultReserve)}
+	if err := b.roomFor(0); err != nil {
+		return nil, Meta{}, err
 	}
 	o := badger.DefaultOptions(dir).
 		WithLogger(nil).
@@ -61,7 +80,7 @@ func OpenBadger(dir string, opt Options) (*Badger, Meta, error) {
 	if err != nil {
 		return nil, Meta{}, fmt.Errorf("open the state in %s: %w", dir, err)
 	}
-	b := &Badger{db}
+	b.db = db
 	raw, err := b.read([]byte(keyMeta))
 	if err != nil {
 		return nil, Meta{}, errors.Join(err, db.Close())
@@ -119,8 +138,21 @@ func (b *Badger) Scan(f func(key, value []byte) error) error {
 	return nil
 }
 
-// Write stores rows in the order of their keys, in transactions as large as they may be, and meta in the last one.
+// roomFor errs with ErrFull where the disk would have less than the reserve left after some bytes more.
+func (b *Badger) roomFor(bytes uint64) error {
+	free, ok := room(b.dir)
+	if !ok || free >= b.reserve+bytes {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has %d MiB left, %d must stay free", ErrFull, b.dir, free>>20, b.reserve>>20)
+}
+
+// Write stores rows in the order of their keys, in transactions as large as they may be, and meta in the last one. It
+// writes nothing and errs with ErrFull where the disk has too little room.
 func (b *Badger) Write(rows []Row, meta Meta) error {
+	if err := b.roomFor(2 * bytesOf(rows)); err != nil { // once in the log of the memtable, once in a table
+		return fmt.Errorf("write the state: %w", err)
+	}
 	slices.SortFunc(rows, func(x, y Row) int { return strings.Compare(x.Key, y.Key) })
 	keys := make([]byte, 0, keyBytes(rows))
 	w := writer{db: b.db, txn: b.db.NewTransaction(true)}
@@ -146,6 +178,13 @@ func keyBytes(rows []Row) int {
 	n := 0
 	for _, r := range rows {
 		n += 1 + len(r.Key)
+	}
+	return n
+}
+
+func bytesOf(rows []Row) (n uint64) {
+	for _, r := range rows {
+		n += uint64(len(r.Key) + len(r.Value))
 	}
 	return n
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -172,4 +174,46 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A disk without room for a store is told before anything is written to it.
+func TestNoRoom(t *testing.T) {
+	_, _, err := state.OpenBadger(t.TempDir(), state.Options{Reserve: 1 << 62})
+	if !errors.Is(err, state.ErrFull) {
+		t.Errorf("opened on a disk without room: %v", err)
+	}
+}
+
+// A disk that gets full under a store refuses the next write, and takes it once there is room again; the process lives.
+func TestDiskGetsFull(t *testing.T) {
+	disk := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=96m", "none", disk).CombinedOutput(); err != nil {
+		t.Skipf("a small disk cannot be mounted: %s", out)
+	}
+	t.Cleanup(func() { must(t, exec.Command("umount", disk).Run()) })
+	s, _, err := state.OpenBadger(filepath.Join(disk, "state"), state.Options{})
+	must(t, err)
+	must(t, s.Write([]state.Row{{"ada", []byte("1")}}, state.Meta{Offset: 1}))
+
+	ballast := filepath.Join(disk, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 100<<20), 0o644); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk did not get full: %v", err)
+	}
+	if err := s.Write(sizedRows(4<<20), state.Meta{Offset: 2}); !errors.Is(err, state.ErrFull) {
+		t.Errorf("a write to a full disk: %v", err)
+	}
+	if v, err := s.Get("ada"); string(v) != "1" || err != nil {
+		t.Errorf("ada on a full disk: %q, %v", v, err)
+	}
+	must(t, os.Remove(ballast))
+	must(t, s.Write(sizedRows(1<<20), state.Meta{Offset: 3}))
+	must(t, s.Close())
+}
+
+// sizedRows are rows of so many bytes in all.
+func sizedRows(bytes int) (rows []state.Row) {
+	for i := range bytes / 1024 {
+		rows = append(rows, state.Row{Key: fmt.Sprint("user", i), Value: make([]byte, 1024)})
+	}
+	return rows
 }

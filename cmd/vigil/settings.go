@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"vigil/config"
 	"vigil/kafka"
@@ -82,7 +84,7 @@ func openClient(ctx context.Context, cfg config.Config, more ...kgo.Opt) (*kgo.C
 	}
 	within, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
-	if err := client.Ping(within); err != nil {
+	if err := reach(within, client); err != nil {
 		client.Close()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -90,6 +92,30 @@ func openClient(ctx context.Context, cfg config.Config, more ...kgo.Opt) (*kgo.C
 		return nil, unreachable(brokersError(cfg, err))
 	}
 	return client, nil
+}
+
+// reach asks every configured broker whether it is there, and returns with the first answer: one that is frozen, with
+// its connections open, must not hide the others.
+func reach(ctx context.Context, client *kgo.Client) error {
+	ctx, cancel := context.WithCancel(ctx)
+	brokers := client.SeedBrokers()
+	answers := make(chan error, len(brokers))
+	var asked sync.WaitGroup
+	for _, b := range brokers {
+		asked.Go(func() {
+			_, err := b.Request(ctx, kmsg.NewPtrApiVersionsRequest())
+			answers <- err
+		})
+	}
+	defer asked.Wait()
+	defer cancel()
+	var last error
+	for range brokers {
+		if last = <-answers; last == nil {
+			return nil
+		}
+	}
+	return last
 }
 
 // brokersError says which brokers did not answer, and what to do.

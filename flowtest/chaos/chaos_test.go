@@ -63,6 +63,7 @@ type run struct {
 	skipped map[fault]string // why; guarded by mu
 	fallen  []string         // members that ended by themselves; guarded by mu
 	slow    []string         // stops that were not as they must be; guarded by mu
+	alone   int              // starts that found no broker; guarded by mu
 	errs    []error          // of the harness itself; guarded by mu
 }
 
@@ -179,14 +180,23 @@ func (r *run) skip(f fault, why string) {
 	r.skipped[f] = why
 }
 
-// fell notes a member that has ended by itself.
+// exitUnreachable is how vigil ends that finds no broker when it starts (interface 1).
+const exitUnreachable = 4
+
+// fell notes a member that has ended by itself: a finding, unless it found no broker when it started.
 func (r *run) fell(c *live.Child) {
-	if err := c.Fault(); err != nil {
-		c.Expect()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.fallen = append(r.fallen, err.Error())
+	err := c.Fault()
+	if err == nil {
+		return
 	}
+	c.Expect()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.ExitCode() == exitUnreachable {
+		r.alone++
+		return
+	}
+	r.fallen = append(r.fallen, err.Error())
 }
 
 // unclean notes a stop that was not as it must be.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // settle returns when every node is known to the cluster and every partition has all its replicas in sync: before
@@ -20,11 +20,10 @@ func (c *Cluster) settle() error {
 		return err
 	}
 	defer cl.Close()
-	adm := kadm.NewClient(cl)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		last := c.inSync(ctx, adm)
+		last := c.inSync(ctx, cl)
 		if last == nil {
 			return nil
 		}
@@ -36,24 +35,22 @@ func (c *Cluster) settle() error {
 	}
 }
 
-// inSync tells what is still missing; nil where nothing is.
-func (c *Cluster) inSync(ctx context.Context, adm *kadm.Client) error {
-	all, err := adm.BrokerMetadata(ctx)
+// inSync tells what is still missing; nil where nothing is. It asks by itself: kadm may answer from its memory which
+// nodes there are.
+func (c *Cluster) inSync(ctx context.Context, cl *kgo.Client) error {
+	all, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, cl)
 	if err != nil {
 		return err
 	}
 	if len(all.Brokers) != c.nodes {
 		return fmt.Errorf("%d of %d nodes are up", len(all.Brokers), c.nodes)
 	}
-	topics, err := adm.ListTopicsWithInternal(ctx)
-	if err != nil {
-		return err
-	}
-	var behind error
-	topics.EachPartition(func(p kadm.PartitionDetail) {
-		if len(p.ISR) < len(p.Replicas) {
-			behind = fmt.Errorf("%s/%d has %d of %d replicas in sync", p.Topic, p.Partition, len(p.ISR), len(p.Replicas))
+	for _, t := range all.Topics {
+		for _, p := range t.Partitions {
+			if len(p.ISR) < len(p.Replicas) {
+				return fmt.Errorf("%s/%d has %d of %d replicas in sync", *t.Topic, p.Partition, len(p.ISR), len(p.Replicas))
+			}
 		}
-	})
-	return behind
+	}
+	return nil
 }

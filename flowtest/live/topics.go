@@ -9,6 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+const readWithin = 5 * time.Minute // a whole topic
+
 // Abort writes records in a transaction that is aborted: nobody may ever see them. It returns when the markers are in
 // the log too, which is a moment after the transaction has ended.
 func (s *Stage) Abort(name string, records ...*kgo.Record) {
@@ -69,7 +71,7 @@ func (s *Stage) Committed() map[int32]int64 {
 // Read returns all committed records of a topic, as of now, in the order of their partitions.
 func (s *Stage) Read(topic string) []*kgo.Record {
 	s.T.Helper()
-	ctx := s.Within(time.Minute)
+	ctx := s.Within(readWithin)
 	ends, err := s.Adm.ListCommittedOffsets(ctx, topic)
 	if err == nil {
 		err = ends.Error()
