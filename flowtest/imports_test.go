@@ -37,6 +37,7 @@ var rooms = map[string][]string{
 	"sink/standing":    nil,
 	"sink":             {"sink/core", "sink/egress", "sink/standing", "webhook", "campaign", "kafka", "config", "config/endpoints"},
 	"replay":           {"event", "campaign", "trigger", "state", "webhook", "processor", "kafka", "config", "source"},
+	"replay/verify":    {"campaign", "processor", "webhook", "kafka"},
 	"console":          {"webhook", "campaign", "kafka", "config"},
 	"demo":             {"event", "webhook"},
 	"inspect":          {"webhook", "kafka", "config", "trigger"},
@@ -63,7 +64,7 @@ const maxOwnImports = 4
 // dependency and needs a decision record. Longest prefix wins.
 var parties = map[string][]string{
 	"github.com/dgraph-io/badger/v4":           {"state"},
-	"github.com/twmb/franz-go":                 {"kafka", "processor", "sink", "sink/standing", "replay", "doctor", "inspect", "console", "cmd/vigil", "flowtest/kafka", "bench"},
+	"github.com/twmb/franz-go":                 {"kafka", "processor", "sink", "sink/standing", "replay", "replay/verify", "doctor", "inspect", "console", "cmd/vigil", "flowtest/kafka", "bench"},
 	"github.com/twmb/franz-go/pkg/kfake":       {"cmd/vigil"},
 	"github.com/twmb/franz-go/plugin":          {"kafka", "cmd/vigil"},
 	"github.com/spf13/cobra":                   {"cmd/vigil"},
@@ -81,7 +82,7 @@ var parties = map[string][]string{
 	"code.dny.dev/ssrf":                        {"sink/egress"},
 	"golang.org/x/oauth2":                      {"sink/egress"},
 	"golang.org/x/time":                        {"sink", "sink/core", "cmd/vigil"},
-	"golang.org/x/sync":                        {"kafka", "processor", "sink", "replay", "cmd/vigil", "bench"},
+	"golang.org/x/sync":                        {"kafka", "processor", "sink", "replay", "replay/verify", "cmd/vigil", "bench"},
 	"golang.org/x/sys":                         {"state", "cmd/vigil"},
 	"go.opentelemetry.io":                      {"processor", "sink", "cmd/vigil"},
 	"github.com/google/go-cmp":                 nil,

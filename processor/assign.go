@@ -66,9 +66,7 @@ func (s *session) install(r *restored) error {
 		r.close()
 		return r.err
 	}
-	part.adopt(r)
-	// The state may be that of other campaigns: changed while nobody ran, or adopted while this was restored.
-	if err := part.setCatalog(s.cfg.Catalog); err != nil {
+	if err := part.adopt(r); err != nil {
 		return err
 	}
 	paused := map[string][]int32{}

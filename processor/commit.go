@@ -155,6 +155,7 @@ func (p *partition) committedAll() {
 	p.engine.Commit()
 	p.tail += int64(len(p.states))
 	copy(p.committed, p.next)
+	p.opening = nil
 	p.metrics.records.Add(float64(p.worked))
 	stats := p.engine.Stats()
 	p.metrics.counted(p.stats, stats)
@@ -173,15 +174,14 @@ func (s *session) aborted() error {
 		part.engine.Rollback()
 		copy(part.next, part.committed)
 		copy(part.read, part.committed)
-		adopted := part.adopted
 		part.target, part.halfway = 0, false
 		clear(part.queue)
 		s.throttle(part)
 		part.clear()
-		if adopted == nil {
+		if part.opening == nil {
 			continue
 		}
-		if err := part.setCatalog(adopted); err != nil {
+		if err := part.open(*part.opening); err != nil {
 			return err
 		}
 	}
@@ -194,6 +194,6 @@ func (s *session) aborted() error {
 
 func (p *partition) clear() {
 	clear(p.out)
-	p.out, p.outBytes, p.worked, p.moved, p.journal, p.adopted = p.out[:0], 0, 0, false, journal{}, nil
+	p.out, p.outBytes, p.worked, p.moved, p.journal = p.out[:0], 0, 0, false, Entry{}
 	p.weighed = weighed{}
 }

@@ -2,11 +2,28 @@ package processor
 
 import (
 	"math"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // maxQueued is how many records of an input may wait, for another input or because much is to be settled first, before
 // it is no longer fetched.
 const maxQueued = 100_000
+
+// head is the first record of a queue, with its rt as it was when it came there: it may be far ahead of the wall clock
+// (semantics 2.1).
+type head struct {
+	r  *kgo.Record
+	rt int64 // ms
+}
+
+// head is the first record of the i-th queue, which is not empty.
+func (p *partition) head(i int) head {
+	if r := p.queue[i][0]; p.heads[i].r != r {
+		p.heads[i] = head{r, p.recordTime(r)}
+	}
+	return p.heads[i]
+}
 
 // throttle stops fetching an input of which too much waits, and goes on when little does.
 func (s *session) throttle(p *partition) {
@@ -48,12 +65,12 @@ func (p *partition) merge(ends *observed) error {
 		if i < 0 {
 			return nil
 		}
-		r := p.queue[i][0]
-		if rt := r.Timestamp.UnixMilli(); rt < p.lastRT {
-			p.note(move{}) // late: a replay must not sort it among those taken before
+		h := p.head(i)
+		if h.rt < p.lastRT || h.rt == p.lastRT && i < p.lastTopic {
+			p.note(Move{}) // late: a replay must not sort it among those taken before
 		}
-		p.lastRT = r.Timestamp.UnixMilli()
-		if taken, err := p.take(i, r); !taken || err != nil {
+		p.lastRT, p.lastTopic = h.rt, i
+		if taken, err := p.take(i, h.r, h.rt); !taken || err != nil {
 			return err
 		}
 		p.queue[i] = p.queue[i][1:]
@@ -72,12 +89,19 @@ func (p *partition) learn(ends *observed) {
 	}
 }
 
-// earliest is the topic whose record is next, or -1 where that is not known yet.
+// earliest is the topic whose record is next, or -1 where that is not known yet. One for which the clock is on its way
+// stays the next.
 func (p *partition) earliest() int {
+	if p.halfway && len(p.queue[p.lastTopic]) > 0 {
+		return p.lastTopic
+	}
 	best, rt := -1, int64(math.MaxInt64)
 	for i, q := range p.queue {
-		if len(q) > 0 && q[0].Timestamp.UnixMilli() < rt {
-			best, rt = i, q[0].Timestamp.UnixMilli()
+		if len(q) == 0 {
+			continue
+		}
+		if at := p.head(i).rt; at < rt {
+			best, rt = i, at
 		}
 	}
 	if best < 0 {

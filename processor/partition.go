@@ -32,7 +32,9 @@ type partition struct {
 	held                  []bool          // not fetched: too much of it waits
 	known                 []bool          // the queue's end is the topic's end, as of knownAt
 	knownAt               int64           // ms
-	lastRT                int64           // of the record taken last
+	heads                 []head          // of the queues
+	lastRT                int64           // of the record taken last, and its topic
+	lastTopic             int
 
 	// The transaction in progress.
 	moved    bool // there is something to commit
@@ -40,17 +42,17 @@ type partition struct {
 	out      []*kgo.Record
 	outBytes int
 	states   []kgo.Record // reused; changelog records of the commit
-	journal  journal
-	adopted  *campaign.Catalog // nil: none was
-	wall     time.Time         // when the step began
-	load     *load             // of the session
-	settled  func() bool       // settledEnough
-	weighed  weighed           // what of this partition is in it
-	more     bool              // the step ended before all was done
-	halfway  bool              // the engine's clock has not arrived where a record or the wall clock moves it
-	target   int64             // where the wall clock moves it; 0: nowhere
-	keys     [][]byte          // reused
-	record   *kgo.Record       // in hand; nil while the clock settles
+	journal  Entry
+	opening  *Move       // an adoption that no commit has made known yet
+	wall     time.Time   // when the step began
+	load     *load       // of the session
+	settled  func() bool // settledEnough
+	weighed  weighed     // what of this partition is in it
+	more     bool        // the step ended before all was done
+	halfway  bool        // the engine's clock has not arrived where a record or the wall clock moves it
+	target   int64       // where the wall clock moves it; 0: nowhere
+	keys     [][]byte    // reused
+	record   *kgo.Record // in hand; nil while the clock settles
 
 	// The checkpoint to come.
 	broken     atomic.Bool  // the disk refused one
@@ -66,8 +68,8 @@ type partition struct {
 func newPartition(s *session, id int32) *partition {
 	topics := len(s.inputs)
 	part := &partition{
-		Processor: s.Processor, id: id, load: &s.load, queue: make([][]*kgo.Record, topics), known: make([]bool, topics), held: make([]bool, topics),
-		counts: map[outcome]prometheus.Counter{},
+		Processor: s.Processor, id: id, load: &s.load, queue: make([][]*kgo.Record, topics), heads: make([]head, topics),
+		known: make([]bool, topics), held: make([]bool, topics), counts: map[outcome]prometheus.Counter{},
 	}
 	part.settled = part.settledEnough
 	for range topics {
@@ -77,25 +79,36 @@ func newPartition(s *session, id int32) *partition {
 }
 
 // adopt takes over what a restore brought.
-func (p *partition) adopt(r *restored) {
+func (p *partition) adopt(r *restored) error {
 	p.engine, p.store, p.topicID = r.engine, r.store, r.topicID
 	p.tail, p.checkpoint = r.tail, time.Now()
 	p.offset.Store(r.offset)
 	p.decoder = event.NewDecoder(p.cfg.Fields, p.cfg.Format)
 	r.engine.SetFetch(r.store.Get)
 	r.emit = p.decided
-	p.moved = true // the offsets to begin at are committed first, so that a new group never begins twice
+	// The offsets to begin at are committed with it, so that a new group never begins twice. The state may be that of
+	// other campaigns: changed while nobody ran, or adopted while this was restored.
+	return p.open(Move{Catalog: Fingerprint(p.cfg.Catalog), Owner: p.owner()})
 }
 
-// setCatalog adopts campaigns, unless the partition is not restored: its restore ends with it. An abort undoes what that
-// changes in the engine, so it is done again then.
+// setCatalog adopts campaigns, unless the partition is not restored: its restore ends with it.
 func (p *partition) setCatalog(cat *campaign.Catalog) error {
 	if p.engine == nil {
 		return nil
 	}
-	p.adopted = cat
-	p.note(move{Catalog: fingerprint(cat)})
-	return p.engine.SetCatalog(cat)
+	m := Move{Catalog: Fingerprint(cat)}
+	if p.opening != nil {
+		m.Owner = p.opening.Owner
+	}
+	return p.open(m)
+}
+
+// open adopts the campaigns in force and journals that. An abort undoes what it changes in the engine, so it is done
+// again then.
+func (p *partition) open(m Move) error {
+	p.opening = &m
+	p.note(m)
+	return p.engine.SetCatalog(p.cfg.Catalog)
 }
 
 // decided is what the engine tells: counted, and a fire becomes a record on its way out.

@@ -59,7 +59,7 @@ func (p *partition) takeAll() error {
 		if i%expected == 0 {
 			p.expect(q[:min(expected, len(q))])
 		}
-		if taken, err := p.take(0, q[0]); !taken || err != nil {
+		if taken, err := p.take(0, q[0], p.recordTime(q[0])); !taken || err != nil {
 			return err
 		}
 		p.queue[0] = q[1:]
@@ -85,32 +85,31 @@ func (p *partition) expect(records []*kgo.Record) {
 
 // take processes one record: settle what its time makes due, decode, judge, remember. One that is no event becomes a
 // dead letter, and the partition moves on. Once the load is enough the record is not taken and comes again.
-func (p *partition) take(topic int, r *kgo.Record) (taken bool, err error) {
+func (p *partition) take(topic int, r *kgo.Record, rt int64) (taken bool, err error) {
 	if p.weigh() {
 		p.more = true
 		return false, nil
 	}
 	p.record = r
 	if r.Attrs.IsControl() {
-		p.pass(topic, r)
+		p.pass(topic, r, rt)
 		return true, nil
 	}
-	rt := p.recordTime(r)
 	if p.engine.NextDue() <= max(rt, p.engine.Clock()) {
 		if arrived, err := p.advance(rt); !arrived || err != nil {
 			return false, err
 		}
 	}
-	if rt != r.Timestamp.UnixMilli() {
-		p.metrics.recordSkew.Inc()
-		p.journal.Clamps = append(p.journal.Clamps, clamp{r.Topic, r.Offset, rt})
-	}
-	p.pass(topic, r)
+	p.pass(topic, r, rt)
 	return true, p.judge(r, rt)
 }
 
 // pass moves the position behind a record.
-func (p *partition) pass(topic int, r *kgo.Record) {
+func (p *partition) pass(topic int, r *kgo.Record, rt int64) {
+	if rt != r.Timestamp.UnixMilli() {
+		p.metrics.recordSkew.Inc()
+		p.journal.Clamps = append(p.journal.Clamps, Clamp{r.Topic, r.Offset, rt})
+	}
 	p.next[topic] = r.Offset + 1
 	p.moved = true
 	p.worked++
@@ -119,6 +118,7 @@ func (p *partition) pass(topic int, r *kgo.Record) {
 // judge decodes a record and hands it to the engine, whose clock is at its time.
 func (p *partition) judge(r *kgo.Record, rt int64) error {
 	if p.faults.has(r) {
+		p.journal.Faults = append(p.journal.Faults, Place{r.Topic, r.Offset})
 		return p.reject(r, rt, &event.Error{Code: codeFault, Msg: "the engine failed on this record"})
 	}
 	in := event.Record{

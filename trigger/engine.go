@@ -298,6 +298,9 @@ func (e *Engine) SetCatalog(cat *campaign.Catalog) error {
 	return nil
 }
 
+// SetOptions makes later decisions go by other times, as an engine made with them would that loaded this one's records.
+func (e *Engine) SetOptions(opt Options) { e.opt = opt }
+
 // SetFetch says where evicted records are read from.
 func (e *Engine) SetFetch(fetch func(key string) ([]byte, error)) { e.table.fetch = fetch }
 

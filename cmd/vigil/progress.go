@@ -57,6 +57,47 @@ func (p *progress) line(after time.Duration) string {
 	return text
 }
 
+// tally shows how much of a known amount is done, on a terminal: rate, done, what is left.
+type tally struct {
+	screen io.Writer // nil: says nothing
+	what   string
+	began  time.Time
+	shown  time.Time
+}
+
+// tallied is a tally of what; nothing is shown where screen is no terminal.
+func tallied(screen io.Writer, what string) *tally {
+	t := &tally{what: what, began: time.Now()}
+	t.shown = t.began
+	if terminal(screen) {
+		t.screen = screen
+	}
+	return t
+}
+
+// at is called with how much is done.
+func (t *tally) at(done, total int64) {
+	if t.screen == nil || time.Since(t.shown) < progressEvery {
+		return
+	}
+	t.shown = time.Now()
+	fmt.Fprintf(t.screen, "\r\x1b[K%s", t.line(done, total, time.Since(t.began)))
+}
+
+// line is what the screen shows after some time.
+func (t *tally) line(done, total int64, after time.Duration) string {
+	rate := float64(done) / after.Seconds()
+	left := time.Duration(float64(total-done) / rate * float64(time.Second))
+	return fmt.Sprintf("%.0f %%, %d %s done, %.0f/s, %s left", 100*float64(done)/float64(total), done, t.what, rate, left.Round(time.Second))
+}
+
+// clear takes the line off the screen.
+func (t *tally) clear() {
+	if t.screen != nil && t.shown != t.began {
+		fmt.Fprint(t.screen, "\r\x1b[K")
+	}
+}
+
 // clear takes the line off the screen.
 func (p *progress) clear() {
 	if p.screen != nil && p.shown != p.began {

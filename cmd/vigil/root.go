@@ -51,7 +51,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		demoCommand(), runCommand(), processorCommand(), sinkCommand(), brokerCommand(), topicsCommand(), produceCommand(),
-		lintCommand(), simulateCommand(), schemaCommand(), deliveriesCommand(), deadLettersCommand(), stateCommand(),
+		lintCommand(), simulateCommand(), verifyCommand(), schemaCommand(), deliveriesCommand(), deadLettersCommand(), stateCommand(),
 		doctorCommand(), configCommand(), versionCommand(),
 		healthcheckCommand(), demoGeneratorCommand(), demoReceiverCommand(),
 	)

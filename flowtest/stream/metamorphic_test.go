@@ -58,9 +58,11 @@ func TestDisturbancesChangeNothing(t *testing.T) {
 				s.opts = append(s.opts, kgo.FetchMaxWait(10*time.Minute)) // all partitions are in the first fetch
 				h := &history{stage: s, rand: rand.New(rand.NewPCG(seed, 1))}
 				h.play()
-				if diff := cmp.Diff(h.simulated(), h.fired()); diff != "" {
+				fired := h.fired()
+				if diff := cmp.Diff(h.simulated(), fired); diff != "" {
 					s.t.Errorf("fires (-simulated +live)\n%s", diff)
 				}
+				h.honest(h.verify(h.catalog()), len(fired))
 			})
 		})
 	}
