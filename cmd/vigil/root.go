@@ -51,7 +51,8 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		demoCommand(), runCommand(), processorCommand(), sinkCommand(), brokerCommand(), topicsCommand(), produceCommand(),
-		lintCommand(), simulateCommand(), verifyCommand(), schemaCommand(), deliveriesCommand(), deadLettersCommand(), stateCommand(),
+		lintCommand(), simulateCommand(), verifyCommand(), schemaCommand(), deliveriesCommand(), deadLettersCommand(),
+		endpointsCommand(), stateCommand(),
 		doctorCommand(), configCommand(), versionCommand(),
 		healthcheckCommand(), demoGeneratorCommand(), demoReceiverCommand(),
 	)

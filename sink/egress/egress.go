@@ -28,6 +28,8 @@ type Policy struct {
 	Deny          []netip.Prefix // refused besides the special-purpose ranges: pods, services, brokers
 	KeepResponses bool           // the first 4 KiB of an answer are kept, where printable
 
+	Watch func(http.RoundTripper) http.RoundTripper // put before every guarded transport; nil: nobody watches
+
 	RoundTripper http.RoundTripper // instead of the network, in tests
 	LookupIP     LookupIP          // instead of the system's resolver
 	RootCAs      *x509.CertPool    // instead of the system's authorities

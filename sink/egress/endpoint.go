@@ -80,7 +80,7 @@ func newEndpoint(p *Policy, e endpoints.Endpoint) (*Endpoint, error) {
 		return nil, errors.New("url cannot be read")
 	}
 	c := &Endpoint{
-		root: root, address: fingerprint(e.URL), last: &atomic.Pointer[joined]{}, headers: http.Header{},
+		root: root, address: Fingerprint(e.URL), last: &atomic.Pointer[joined]{}, headers: http.Header{},
 		timeout: e.Timeout, retries: e.Retries, delays: e.RetryDelays,
 		rate: e.Rate, inFlight: e.MaxInFlight, http: e.AllowHTTP || p.AllowHTTP, private: e.AllowPrivate || p.AllowPrivate,
 	}
@@ -161,7 +161,8 @@ func (e *Endpoint) Host() string {
 // URLs.
 func (e *Endpoint) Address() string { return e.address }
 
-func fingerprint(url string) string {
+// Fingerprint tells URLs apart without telling them.
+func Fingerprint(url string) string {
 	sum := sha256.Sum256([]byte(url))
 	return hex.EncodeToString(sum[:8])
 }

@@ -119,7 +119,11 @@ func (r *routes) open(at route, c certificates) client {
 	if r.policy.RoundTripper != nil {
 		return client{pooled: r.policy.RoundTripper, fresh: r.policy.RoundTripper}
 	}
-	return newClient(r.policy.guard(at.private), r.policy.MaxInFlight, at.http2, c.config())
+	made := newClient(r.policy.guard(at.private), r.policy.MaxInFlight, at.http2, c.config())
+	if watch := r.policy.Watch; watch != nil {
+		return client{pooled: watch(made.pooled), fresh: watch(made.fresh)}
+	}
+	return made
 }
 
 func (r *routes) close() {
