@@ -50,13 +50,14 @@ var rooms = map[string][]string{
 	"flowtest/stream":  {wild},
 	"flowtest/live":    {"campaign", "kafka", "replay", "trigger", "webhook"},
 	"flowtest/chaos":   {wild},
+	"flowtest/trouble": {wild},
 	"bench":            {wild},
 }
 
 const wild = "*"
 
 // manyImports are the rooms that may import more than maxOwnImports of ours: they put others together.
-var manyImports = []string{"campaign", "sink", "processor", "replay", "doctor", "cmd/vigil", "flowtest", "flowtest/crash", "flowtest/stream", "flowtest/live", "bench"}
+var manyImports = []string{"campaign", "sink", "processor", "replay", "doctor", "cmd/vigil", "flowtest", "flowtest/crash", "flowtest/stream", "flowtest/live", "flowtest/trouble", "bench"}
 
 const maxOwnImports = 4
 

@@ -82,6 +82,9 @@ func Specs(t Topics, inputPartitions int32) []Spec {
 // ErrMissing is wrapped by errors about a topic that is not there.
 var ErrMissing = errors.New("topic does not exist")
 
+// ErrPartitions is wrapped by errors about a partition count that does not fit.
+var ErrPartitions = errors.New("partition counts do not fit")
+
 // InputPartitions is the partition count that all input topics share (semantics 2.1).
 func InputPartitions(ctx context.Context, adm *kadm.Client, topics []string) (int32, error) {
 	details, err := adm.ListTopics(ctx, topics...)
@@ -99,8 +102,8 @@ func InputPartitions(ctx context.Context, adm *kadm.Client, topics []string) (in
 		}
 		n := int32(len(d.Partitions))
 		if count != 0 && n != count {
-			return 0, fmt.Errorf("input topics %s have %d and %d partitions: they need the same count and partitioner (semantics 2.1)",
-				strings.Join(topics, ", "), count, n)
+			return 0, fmt.Errorf("%w: input topics %s have %d and %d partitions: they need the same count and partitioner (semantics 2.1)",
+				ErrPartitions, strings.Join(topics, ", "), count, n)
 		}
 		count = n
 	}
@@ -130,7 +133,7 @@ func Ensure(ctx context.Context, adm *kadm.Client, specs []Spec) error {
 		case CodeMissing:
 			missing[f.Topic] = true
 		case CodePartitions:
-			errs = append(errs, errors.New(f.Text))
+			errs = append(errs, fmt.Errorf("%w: %s", ErrPartitions, f.Text))
 		}
 	}
 	if len(errs) > 0 {

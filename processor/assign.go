@@ -13,12 +13,15 @@ func (s *session) apply(ctx context.Context) error {
 	s.changes = nil
 	s.mu.Unlock()
 	for _, c := range changes {
+		if c.failed != nil {
+			return c.failed
+		}
 		if err := s.revokeAll(c.revoked); err != nil {
 			return err
 		}
 		for topic, offsets := range c.assigned {
-			for id, offset := range offsets {
-				s.assign(ctx, topic, id, offset)
+			for id, begin := range offsets {
+				s.assign(ctx, topic, id, begin)
 			}
 		}
 		if c.restored != nil {
@@ -31,14 +34,15 @@ func (s *session) apply(ctx context.Context) error {
 }
 
 // assign notes where a topic of a partition begins; with the last of them its state is restored, by another goroutine.
-func (s *session) assign(ctx context.Context, topic string, id int32, offset int64) {
+func (s *session) assign(ctx context.Context, topic string, id int32, begin beginning) {
 	part := s.partitions[id]
 	if part == nil {
 		part = newPartition(s, id)
 		s.partitions[id] = part
 	}
 	i := slices.Index(s.inputs, topic)
-	part.next[i], part.read[i], part.committed[i] = offset, offset, offset
+	part.next[i], part.read[i], part.committed[i] = begin.offset, begin.offset, begin.offset
+	part.continued = part.continued || !begin.fresh
 	if part.engine != nil || slices.Contains(part.next, -1) || s.restores[id] != nil {
 		return
 	}
@@ -46,6 +50,9 @@ func (s *session) assign(ctx context.Context, topic string, id int32, offset int
 	restoring, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.restores[id] = cancel
 	cat := s.cfg.Catalog
+	s.mu.Lock()
+	part.marks = s.marks[id]
+	s.mu.Unlock()
 	s.group.Go(func() error {
 		r := s.restore(restoring, part, cat)
 		s.tell(change{restored: r})

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -92,6 +93,9 @@ func (s *session) commit() error {
 // ended here, or offsets would pass over what was lost.
 func (s *session) flush(ctx context.Context) error {
 	err := s.kafka.Client().Flush(ctx)
+	if err != nil {
+		err = fmt.Errorf("%d records after %v: %w", s.kafka.Client().BufferedProduceRecords(), endTimeout, errNotTaken)
+	}
 	if err = errors.Join(s.produced.take(), err); err == nil {
 		return nil
 	}
@@ -109,6 +113,9 @@ func (p *partition) produce(kafka *kgo.GroupTransactSession, errs *producedError
 	}
 	logged := func(r *kgo.Record, err error) {
 		if err != nil {
+			if errors.Is(err, kerr.MessageTooLarge) && size(r) > p.topics.largest(r.Topic) { // a user cannot be left out
+				err = fmt.Errorf("%w: the state of user %q: %w", errFatal, r.Key, err)
+			}
 			errs.note(fmt.Errorf("produce to %s/%d: %w", r.Topic, r.Partition, err))
 			return
 		}
@@ -142,7 +149,7 @@ func (s *session) addOffsets(req *kmsg.TxnOffsetCommitRequest) error {
 				continue
 			}
 			o := kmsg.NewTxnOffsetCommitRequestTopicPartition()
-			o.Partition, o.Offset = part.id, part.next[i]
+			o.Partition, o.Offset, o.Metadata = part.id, part.next[i], part.landmarks(s.topics.ids)
 			t.Partitions = append(t.Partitions, o)
 		}
 		req.Topics = append(req.Topics, t)

@@ -77,6 +77,9 @@ func (p *partition) deadLetter(r *kgo.Record, why *event.Error) {
 	add("__connect.errors.offset", strconv.FormatInt(r.Offset, 10))
 	add("__connect.errors.exception.message", why.Msg)
 	add("x-reason-code", why.Code)
+	if over := size(dead) - p.topics.largest(dead.Topic); over > 0 { // it takes less than vigil asks for
+		dead.Value = dead.Value[:max(len(dead.Value)-over, 0)]
+	}
 	if len(dead.Key) < len(r.Key) || len(dead.Value) < len(r.Value) || headers > maxDeadHeaders {
 		add("x-truncated-from-bytes", strconv.Itoa(len(r.Key)+len(r.Value)+headers))
 	}

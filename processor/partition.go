@@ -26,6 +26,10 @@ type partition struct {
 	store   state.Store
 	decoder *event.Decoder
 
+	topics    *topicSet
+	continued bool       // the group had an offset in some input
+	marks     *landmarks // of the last commit; nil: it had none
+
 	// Per input topic: the next offset to process, the next one to poll, and the next one as committed.
 	next, read, committed []int64
 	queue                 [][]*kgo.Record // polled and not processed
@@ -68,7 +72,7 @@ type partition struct {
 func newPartition(s *session, id int32) *partition {
 	topics := len(s.inputs)
 	part := &partition{
-		Processor: s.Processor, id: id, load: &s.load, queue: make([][]*kgo.Record, topics), heads: make([]head, topics),
+		Processor: s.Processor, id: id, load: &s.load, topics: &s.topics, queue: make([][]*kgo.Record, topics), heads: make([]head, topics),
 		known: make([]bool, topics), held: make([]bool, topics), counts: map[outcome]prometheus.Counter{},
 	}
 	part.settled = part.settledEnough
@@ -117,16 +121,26 @@ func (p *partition) decided(d *trigger.Decision) {
 	if !d.Fire {
 		return
 	}
-	delivery := p.delivery(d)
 	topic := p.cfg.Topics.Webhooks
 	if d.Campaign.Shadow {
 		topic = p.cfg.Topics.Shadow
 	}
-	r := &kgo.Record{Topic: topic, Partition: p.id, Key: []byte(d.User), Value: encode(delivery)}
+	delivery := p.delivery(d)
+	r := &kgo.Record{Topic: topic, Partition: p.id, Key: []byte(d.User)}
 	for _, h := range delivery.RecordHeaders(p.traceparent()) {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: []byte(h.Value)})
 	}
+	r.Value = encode(delivery, min(maxDelivery, p.topics.largest(topic)-size(r)))
 	p.send(r)
+}
+
+// size is the bytes of a record, about.
+func size(r *kgo.Record) int {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value) + 8
+	}
+	return n
 }
 
 // outcome is a label pair of the decisions counted.
@@ -188,14 +202,14 @@ const maxDelivery = webhook.MaxRecordBytes - 8<<10
 
 // encode is the value of a delivery's record. One that breaks a rule of deliveries or that its topic would refuse, which
 // would stop the partition, goes out without what makes it large, and with the reason: the sink dead-letters it.
-func encode(v *webhook.Delivery) []byte {
+func encode(v *webhook.Delivery, limit int) []byte {
 	err := v.Validate()
 	if err == nil {
 		value := v.Encode()
-		if len(value) <= maxDelivery {
+		if len(value) <= limit {
 			return value
 		}
-		err = fmt.Errorf("the delivery has %d bytes, at most %d are allowed", len(value), maxDelivery)
+		err = fmt.Errorf("the delivery has %d bytes, the topic takes at most %d: `vigil topics check` tells what to set", len(value), limit)
 	}
 	if v.RenderError == "" {
 		v.RenderError = err.Error()

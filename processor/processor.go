@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/campaign"
@@ -60,6 +59,10 @@ type Processor struct {
 	metrics *metrics
 	faults  faults
 
+	// Owned by Run.
+	count    int32             // partitions of the inputs; 0: not known yet
+	topicIDs map[string]string // of the topics; nil: not known yet
+
 	mu    sync.Mutex
 	ready map[int32]string // what each assigned partition is at; guarded by mu
 	alive bool             // the group was joined; guarded by mu
@@ -96,15 +99,13 @@ func (p *Processor) warnOfHistory(cat *campaign.Catalog) {
 	}
 }
 
-// errFatal marks what no restart mends.
-var errFatal = errors.New("cannot go on")
-
 // Run processes until ctx ends, then commits, checkpoints and returns nil. After an error whose outcome is unknown it
 // starts again from what Kafka holds; it returns an error only where that is of no use: topics that are gone or have
 // another partition count, refused credentials.
 func (p *Processor) Run(ctx context.Context) error {
 	defer p.adm.Close()
-	if err := p.checkTopics(ctx); err != nil {
+	if _, err := p.findTopics(ctx); err != nil {
+		_, err = diagnose(err)
 		return unlessStopped(ctx, err)
 	}
 	wait := 100 * time.Millisecond
@@ -114,14 +115,15 @@ func (p *Processor) Run(ctx context.Context) error {
 		if ctx.Err() != nil || err == nil {
 			return unlessStopped(ctx, err)
 		}
-		if fatal(err) {
+		final, err := diagnose(err)
+		if final {
 			return err
 		}
-		p.metrics.restarts.Inc()
-		p.cfg.Log.Warn().Err(err).Msg("processing starts again from the last commit")
 		if time.Since(began) > time.Minute {
 			wait = 100 * time.Millisecond
 		}
+		p.metrics.restarts.Inc()
+		p.cfg.Log.Warn().Err(err).Dur("wait", wait).Msg("processing starts again from the last commit")
 		select {
 		case <-ctx.Done():
 			return nil
@@ -137,28 +139,6 @@ func unlessStopped(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-func fatal(err error) bool {
-	for _, known := range []error{
-		errFatal, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
-		kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed, kerr.UnknownTopicID,
-		kerr.FencedInstanceID, kerr.OffsetOutOfRange,
-	} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return false
-}
-
-// checkTopics makes the topics that are missing and refuses a changed partition count.
-func (p *Processor) checkTopics(ctx context.Context) error {
-	count, err := kafka.InputPartitions(ctx, p.adm, p.inputs())
-	if err != nil {
-		return err
-	}
-	return kafka.Ensure(ctx, p.adm, kafka.Specs(p.cfg.Topics, count))
 }
 
 // inputs are the topics read, the profiles topic first: at the same rt what is known of a user comes before what the

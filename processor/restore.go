@@ -56,12 +56,11 @@ func (s *session) restore(ctx context.Context, part *partition, cat *campaign.Ca
 
 func (s *session) fill(ctx context.Context, r *restored) error {
 	topic, id := s.cfg.Topics.State, r.part.id
-	details, err := s.adm.ListTopics(ctx, topic)
-	if err != nil {
-		return err
-	}
-	r.topicID = details[topic].ID.String()
+	r.topicID = s.topics.ids[topic]
 	first, end, err := s.bounds(ctx, id)
+	if err == nil {
+		err = s.missed(r, end)
+	}
 	if err != nil {
 		return err
 	}
@@ -76,7 +75,31 @@ func (s *session) fill(ctx context.Context, r *restored) error {
 	r.engine.Checkpoint(func(string, []byte) {}) // what came from the store is there
 	r.engine.Stored()
 	r.offset = max(meta.Offset, first)
-	return s.replay(ctx, r, end)
+	if err := s.replay(ctx, r, end); err != nil {
+		return err
+	}
+	if !r.part.continued && r.engine.Clock() != math.MinInt64 {
+		return fmt.Errorf("%w: %s/%d holds the state of users, but group %s has no offset in %v: offsets expired, an input was deleted and made anew, "+
+			"or the state is of another group. To go on with that state: set the group's offsets (kafka-consumer-groups --reset-offsets). "+
+			"To begin without the past: delete topic %s. Then start again", errFatal, topic, id, s.cfg.Group, s.inputs, topic)
+	}
+	return nil
+}
+
+// missed says why a changelog is not the one that the last commit wrote to; nil where it may be.
+func (s *session) missed(r *restored, end int64) error {
+	marks := r.part.marks
+	switch {
+	case marks == nil:
+		return nil
+	case marks.State != "" && marks.State != r.topicID:
+		return s.madeAnew(s.cfg.Topics.State)
+	case end < marks.At:
+		return fmt.Errorf("%w: %s/%d ends at offset %d, but a commit wrote up to %d: the brokers have lost the state of users, as after an unclean "+
+			"leader election. To begin without the past: stop all processors, delete topic %s and the consumer group %s, start again",
+			errFatal, s.cfg.Topics.State, r.part.id, end, marks.At, s.cfg.Topics.State, s.cfg.Group)
+	}
+	return nil
 }
 
 // bounds are the first offset and the end of a partition of the changelog, an open transaction of its last owner

@@ -19,20 +19,29 @@ const (
 	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
 	pollRecords        = 20_000
 	fetchWait          = 500 * time.Millisecond // where the configuration says nothing
+	recordRetries      = 8                      // about as long as a transaction may last; then the brokers' reason is told
 	tick               = 250 * time.Millisecond // of the wall clock
 )
 
 // change is something that happened to the assignment or to a restore, told to the loop by another goroutine.
 type change struct {
-	assigned map[string]map[int32]int64 // offsets to begin at
+	assigned map[string]map[int32]beginning
 	revoked  map[string][]int32
 	restored *restored
+	failed   error // ends the session
+}
+
+// beginning is where a topic of a partition begins.
+type beginning struct {
+	offset int64
+	fresh  bool // the group had no offset there
 }
 
 // session is one life of the client: until an error whose outcome is unknown, or the end.
 type session struct {
 	*Processor
 	inputs     []string
+	topics     topicSet
 	kafka      *kgo.GroupTransactSession
 	partitions map[int32]*partition
 	restores   map[int32]context.CancelFunc
@@ -40,7 +49,8 @@ type session struct {
 	ends       endOffsets
 
 	mu      sync.Mutex
-	changes []change // guarded by mu
+	changes []change             // guarded by mu
+	marks   map[int32]*landmarks // guarded by mu; of the newest commit of each partition
 	wake    context.CancelFunc
 
 	inTxn    bool
@@ -53,8 +63,13 @@ type session struct {
 
 // session runs until ctx ends or an error leaves it unclear what was committed.
 func (p *Processor) session(ctx context.Context) (err error) {
-	s := &session{Processor: p, inputs: p.inputs(), partitions: map[int32]*partition{}, restores: map[int32]context.CancelFunc{}}
-	s.group = &errgroup.Group{}
+	s := &session{
+		Processor: p, inputs: p.inputs(), partitions: map[int32]*partition{}, restores: map[int32]context.CancelFunc{},
+		marks: map[int32]*landmarks{}, group: &errgroup.Group{},
+	}
+	if s.topics, err = p.findTopics(ctx); err != nil {
+		return err
+	}
 	if s.kafka, err = kgo.NewGroupTransactSession(s.options()...); err != nil {
 		return fmt.Errorf("make the client: %w: %w", errFatal, err)
 	}
@@ -96,11 +111,13 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MaxBufferedRecords(400_000),
-		kgo.ProducerBatchMaxBytesFn(s.batchBytes),
+		kgo.ProducerBatchMaxBytesFn(s.topics.batchBytes),
 		kgo.ProducerLinger(0),
+		kgo.RecordRetries(recordRetries),
 		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, got map[string][]int32) {
 			cl.PauseFetchPartitions(got)
 		}),
+		kgo.OnOffsetsFetched(s.noteMarks),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
 			s.tell(change{revoked: gone})
@@ -109,17 +126,6 @@ func (s *session) options() []kgo.Opt {
 			s.tell(change{revoked: gone})
 		}),
 	)
-}
-
-func (s *session) batchBytes(topic string) int32 {
-	switch topic {
-	case s.cfg.Topics.State:
-		return 8<<20 - 4096
-	case s.cfg.Topics.Webhooks, s.cfg.Topics.Shadow, s.cfg.Topics.DeadEvents:
-		return 2<<20 - 4096
-	default:
-		return 1_000_012
-	}
 }
 
 // tell hands the loop a change and ends its wait.
@@ -201,17 +207,6 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 	return s.kafka.PollRecords(ctx, pollRecords)
 }
 
-// fetchError is the first error of a poll that is more than its time running out.
-func fetchError(fetches kgo.Fetches) error {
-	for _, e := range fetches.Errors() {
-		if errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled) {
-			continue
-		}
-		return fmt.Errorf("read %s/%d: %w", e.Topic, e.Partition, e.Err)
-	}
-	return nil
-}
-
 // work lets every partition take its records, and the wall clock settle what is due.
 func (s *session) work(ctx context.Context, fetches kgo.Fetches) error {
 	batches := s.batches(fetches)
@@ -277,13 +272,18 @@ func (s *session) due() bool {
 
 // assigned is called when the offsets to begin at are known; partitions stay paused until they are restored.
 func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	at := map[string]map[int32]int64{}
+	at := map[string]map[int32]beginning{}
 	for topic, parts := range offsets {
-		at[topic] = map[int32]int64{}
+		at[topic] = map[int32]beginning{}
 		fresh := false
 		for id, o := range parts {
-			at[topic][id] = o.EpochOffset().Offset
-			fresh = fresh || at[topic][id] < 0
+			offset := o.EpochOffset().Offset
+			if err := s.misplaced(topic, id, offset); err != nil {
+				s.tell(change{failed: err})
+				return nil, err
+			}
+			at[topic][id] = beginning{offset, offset < 0}
+			fresh = fresh || offset < 0
 		}
 		if !fresh {
 			continue
@@ -292,15 +292,15 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 		if err != nil {
 			return nil, fmt.Errorf("find where to begin in %s: %w", topic, err)
 		}
-		for id, offset := range at[topic] {
-			if offset >= 0 {
+		for id, begin := range at[topic] {
+			if !begin.fresh {
 				continue
 			}
 			l, ok := starts.Lookup(topic, id)
 			if !ok || l.Err != nil {
 				return nil, fmt.Errorf("find where to begin in %s/%d: %w", topic, id, l.Err)
 			}
-			at[topic][id] = l.Offset
+			at[topic][id] = beginning{l.Offset, true}
 			parts[id] = kgo.NewOffset().At(l.Offset)
 		}
 	}

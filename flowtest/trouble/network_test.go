@@ -1,0 +1,59 @@
+package trouble
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// network is a virtual network that can be cut: connections end, and none can be made.
+type network struct {
+	kfake.VirtualNetwork
+	mu    sync.Mutex
+	cut   bool       // guarded by mu
+	conns []net.Conn // guarded by mu; those ever made
+}
+
+var errCut = errors.New("connection refused")
+
+// dial is for kgo.Dialer.
+func (n *network) dial(ctx context.Context, kind, addr string) (net.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cut {
+		return nil, errCut
+	}
+	conn, err := n.DialContext(ctx, kind, addr)
+	if err == nil {
+		n.conns = append(n.conns, conn)
+	}
+	return conn, err
+}
+
+// set cuts the network, or mends it.
+func (n *network) set(cut bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut = cut
+	if cut {
+		n.sever()
+	}
+}
+
+// sever ends the connections there are; they can be made again.
+func (n *network) sever() {
+	for _, c := range n.conns {
+		_ = c.Close() // its client closes it too
+	}
+	n.conns = nil
+}
+
+// reset is sever for those who hold no lock.
+func (n *network) reset() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sever()
+}

@@ -1,0 +1,346 @@
+// Package trouble tests what a processor and a sink make of a broker in trouble, of a disk that lies and of topics that
+// are not what they were: either they go on by themselves, and what is fired is what an uninterrupted run fires, or they
+// end with the reason and what to do. Broker and clients are in one bubble of virtual time, so that two minutes of outage
+// take none.
+package trouble
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+
+	"vigil/campaign"
+	"vigil/event"
+	"vigil/kafka"
+	"vigil/processor"
+	"vigil/replay"
+	"vigil/trigger"
+	"vigil/webhook"
+)
+
+const (
+	input      = "events"
+	partitions = 2
+	users      = 8 // of each round, and as many that come in every round
+	patience   = 5 * time.Minute
+	password   = "the password of before"
+)
+
+func times() trigger.Options {
+	return trigger.Options{AllowedLateness: 100, MaxEventAge: 7_200_000, MaxFireDelay: 86_400_000}
+}
+
+// campaigns have a fire that needs no state, one that needs a timer, and some that count over all rounds: an event that
+// is judged twice, or not at all, makes them fire for another anchor.
+func campaigns() []*campaign.Campaign {
+	var all []*campaign.Campaign
+	for _, text := range []string{
+		`{id: bought, trigger: {type: single_action, did: buy}, webhook: {endpoint: shop}}`,
+		`{id: cart, trigger: {type: inaction_within_time, did: add, did_not: buy, within: 1s}, webhook: {endpoint: shop}}`,
+		`{id: second, trigger: {type: single_action, did: {event: buy, count: 2}}, webhook: {endpoint: shop}}`,
+		`{id: third, trigger: {type: single_action, did: {event: buy, count: 3}}, webhook: {endpoint: shop}}`,
+	} {
+		c, problems := campaign.Parse("campaign.yaml", []byte(text))
+		if campaign.Failed(problems) {
+			panic(fmt.Sprint(problems)) // text of ours
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// stage is the broker, what was written to it, and the disk of the processors.
+type stage struct {
+	t        *testing.T
+	network  network
+	cluster  *kfake.Cluster
+	opts     []kgo.Opt // how to reach the cluster
+	topics   kafka.Topics
+	dir      string
+	registry *prometheus.Registry // of the processor started last
+	text     lockedBuffer         // the log
+	rounds   int
+	lines    [partitions]bytes.Buffer // the input as a simulation reads it
+}
+
+// inBubble runs a test on a stage of its own, in a bubble of virtual time.
+func inBubble(t *testing.T, f func(s *stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(newStage(t)) })
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{t: t, topics: kafka.Names("vigil"), dir: t.TempDir()}
+	var err error
+	s.cluster, err = kfake.NewCluster(kfake.ListenFn(s.network.Listen), kfake.Ports(9092, 9093, 9094), kfake.SeedTopics(partitions, input),
+		kfake.EnableSASL(), kfake.Superuser("PLAIN", "vigil", password),
+		kfake.BrokerConfigs(map[string]string{"message.max.bytes": "9000000"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.cluster.Close)
+	s.opts = []kgo.Opt{
+		kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.Dialer(s.network.dial), kgo.DisableClientMetrics(),
+		kgo.SASL(plain.Auth{User: "vigil", Pass: password}.AsMechanism()), kgo.MetadataMinAge(50 * time.Millisecond),
+	}
+	client := s.connect()
+	defer client.Close()
+	if err := kafka.Ensure(t.Context(), kadm.NewClient(client), kafka.Specs(s.topics, partitions)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// connect makes a client of the test's own.
+func (s *stage) connect(more ...kgo.Opt) *kgo.Client {
+	s.t.Helper()
+	client, err := kgo.NewClient(append(slices.Clone(s.opts), more...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return client
+}
+
+// running is a part of vigil at work.
+type running struct {
+	s      *stage
+	cancel context.CancelFunc
+	done   chan error
+	ready  func() (bool, []string)
+}
+
+// start runs a processor.
+func (s *stage) start(change ...func(*processor.Config)) *running {
+	s.t.Helper()
+	s.registry = prometheus.NewRegistry()
+	cfg := processor.Config{
+		Kafka: s.opts, Topics: s.topics, Inputs: []string{input},
+		Fields: event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, Format: "json",
+		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir, Quiet: true, Times: times(),
+		CommitInterval: 20 * time.Millisecond, CheckpointInterval: 200 * time.Millisecond, ClockGrace: 100 * time.Millisecond,
+		Workers: 1, Catalog: campaign.NewCatalog(campaigns()), Registerer: s.registry,
+		Log: zerolog.New(&s.text).Level(zerolog.InfoLevel),
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	p, err := processor.New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.run(p.Run, p.Ready)
+}
+
+func (s *stage) run(f func(context.Context) error, ready func() (bool, []string)) *running {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{s, cancel, make(chan error, 1), ready}
+	go func() { r.done <- f(ctx) }()
+	return r
+}
+
+// stop asks it to end and wants no error.
+func (r *running) stop() {
+	r.s.t.Helper()
+	r.cancel()
+	if err := <-r.done; err != nil {
+		r.s.t.Errorf("Run: %v", err)
+	}
+}
+
+// ended waits until it has ended by itself, and wants an error that has all these words.
+func (r *running) ended(words ...string) {
+	r.s.t.Helper()
+	select {
+	case err := <-r.done:
+		r.cancel()
+		if err == nil {
+			r.s.t.Fatal("it ended without a reason")
+		}
+		wantWords(r.s.t, "the error", err.Error(), words...)
+	case <-time.After(patience):
+		r.stop()
+		r.s.t.Fatalf("it did not end\n%s", r.s.text.text())
+	}
+}
+
+func wantWords(t *testing.T, what, text string, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			t.Errorf("%s lacks %q:\n%s", what, w, text)
+		}
+	}
+}
+
+// sendRound writes one round, a partition's part of it as one batch: a cart that is left and one that is bought by users
+// of this round alone, and a buy of everybody who comes always.
+func (s *stage) sendRound() {
+	s.t.Helper()
+	s.rounds++
+	now := time.Now()
+	var records []*kgo.Record
+	add := func(i int, user, eventType string) {
+		id := fmt.Sprintf("%s-%s-%d", user, eventType, s.rounds)
+		value, err := json.Marshal(map[string]any{"user": user, "type": eventType, "id": id, "time": now.UnixMilli(), "received": now.UnixMilli()})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		p := i % partitions
+		s.lines[p].Write(append(value, '\n'))
+		records = append(records, &kgo.Record{Topic: input, Partition: int32(p), Key: []byte(user), Value: value, Timestamp: now})
+	}
+	for i := range users {
+		cart := fmt.Sprintf("round%d-%d", s.rounds, i)
+		add(i, cart, "add")
+		if i%3 == 0 {
+			add(i, cart, "buy")
+		}
+		add(i, fmt.Sprintf("always-%d", i), "buy")
+	}
+	client := s.connect(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(100*time.Millisecond))
+	defer client.Close()
+	if err := client.ProduceSync(s.t.Context(), records...).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// wanted are the fires of an uninterrupted run, sorted.
+func (s *stage) wanted() []string {
+	s.t.Helper()
+	var all []string
+	until := time.Now().Add(time.Hour).UnixMilli()
+	for p := range partitions {
+		var out bytes.Buffer
+		_, err := replay.Simulate(s.t.Context(), replay.Simulation{
+			Catalog: campaign.NewCatalog(campaigns()), Options: times(), FiresOnly: true, Until: &until,
+		}, bytes.NewReader(s.lines[p].Bytes()), &out)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for line := range bytes.Lines(out.Bytes()) {
+			var d struct {
+				Campaign, User string
+				At             int64
+				FireID         string `json:"fire_id"`
+			}
+			if err := json.Unmarshal(line, &d); err != nil {
+				s.t.Fatal(err)
+			}
+			all = append(all, fmt.Sprint(p, d.Campaign, d.User, d.At, d.FireID))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// fires are those that are committed, sorted; one that is there twice is listed twice.
+func (s *stage) fires() []string {
+	s.t.Helper()
+	var all []string
+	for _, r := range s.read(s.topics.Webhooks) {
+		d, err := webhook.DecodeDelivery(r.Value)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, fmt.Sprint(r.Partition, d.Campaign, d.User, d.At.UnixMilli(), d.FireID))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// read is everything that is committed in a topic.
+func (s *stage) read(topic string) (all []*kgo.Record) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	client := s.connect()
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
+	ends.Each(func(l kadm.ListedOffset) {
+		if l.Offset > 0 {
+			from[l.Partition], left[l.Partition] = kgo.NewOffset().AtStart(), l.Offset
+		}
+	})
+	if len(left) == 0 {
+		return nil
+	}
+	reader := s.connect(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	defer reader.Close()
+	for len(left) > 0 {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			s.t.Fatalf("read %s: %v", topic, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+			if !r.Attrs.IsControl() {
+				all = append(all, r)
+			}
+		})
+	}
+	return all
+}
+
+// settled waits until the fires are those of an uninterrupted run, and fails where they do not become them.
+func (s *stage) settled() {
+	s.t.Helper()
+	want := s.wanted()
+	for deadline := time.Now().Add(patience); ; <-time.After(200 * time.Millisecond) {
+		got := s.fires()
+		if len(got) >= len(want) || time.Now().After(deadline) {
+			if diff := cmp.Diff(want, got); diff != "" {
+				s.t.Fatalf("fires (-want +got)\n%s\n%s", diff, s.text.text())
+			}
+			return
+		}
+	}
+}
+
+// partitionDir is where the state of a partition is kept.
+func (s *stage) partitionDir(id int) string { return filepath.Join(s.dir, "state", fmt.Sprint(id)) }
+
+// lockedBuffer is a buffer that is written and read at a time.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+// Write implements io.Writer.
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
