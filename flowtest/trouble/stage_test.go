@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -322,9 +321,6 @@ func (s *stage) settled() {
 		}
 	}
 }
-
-// partitionDir is where the state of a partition is kept.
-func (s *stage) partitionDir(id int) string { return filepath.Join(s.dir, "state", fmt.Sprint(id)) }
 
 // lockedBuffer is a buffer that is written and read at a time.
 type lockedBuffer struct {
