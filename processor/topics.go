@@ -198,23 +198,29 @@ func (p *partition) landmarks(ids map[string]string) *string {
 }
 
 // noteMarks takes in the metadata of fetched offsets. It is called before assigned is, by the same goroutine.
-func (s *session) noteMarks(_ context.Context, cl *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+func (s *session) noteMarks(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range resp.Groups {
 		for _, t := range g.Topics {
 			for _, p := range t.Partitions {
-				var marks landmarks
-				if p.Metadata == nil || json.Unmarshal([]byte(*p.Metadata), &marks) != nil || marks.V != 1 {
-					continue // of another program, or of a version that wrote none
-				}
-				if s.marks[p.Partition] == nil || s.marks[p.Partition].At < marks.At {
-					s.marks[p.Partition] = &marks
-				}
+				s.noteMark(p.Partition, p.Metadata)
 			}
 		}
 	}
 	return nil
+}
+
+// noteMark keeps the newest landmarks of a partition. Metadata of another program, or of a version that wrote none, says
+// nothing.
+func (s *session) noteMark(id int32, metadata *string) {
+	var marks landmarks
+	if metadata == nil || json.Unmarshal([]byte(*metadata), &marks) != nil || marks.V != 1 {
+		return
+	}
+	if s.marks[id] == nil || s.marks[id].At < marks.At {
+		s.marks[id] = &marks
+	}
 }
 
 // misplaced says why a partition's offset in a topic is none to begin at; nil where it is one.
