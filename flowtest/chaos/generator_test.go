@@ -31,6 +31,7 @@ type generator struct {
 	client *kgo.Client
 	n      int
 	recent []*kgo.Record
+	erased map[string]bool // users of whom no record is sent again: what was erased may happen anew (semantics 2.6)
 
 	mu    sync.Mutex
 	acks  map[int32][]ack // guarded by mu
@@ -45,7 +46,7 @@ type ack struct {
 
 func (r *run) generator() *generator {
 	return &generator{
-		run: r, dice: rand.New(rand.NewPCG(r.seed, 99)), acks: map[int32][]ack{},
+		run: r, dice: rand.New(rand.NewPCG(r.seed, 99)), acks: map[int32][]ack{}, erased: map[string]bool{},
 		client: r.Connect(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(recordsHeld), kgo.ProducerLinger(5*time.Millisecond)),
 	}
 }
@@ -84,8 +85,7 @@ func (g *generator) user(i int) (name string, partition int32) {
 // send writes one record of a user, or one of before again.
 func (g *generator) send(user string, partition int32) {
 	r := &kgo.Record{Topic: g.Input, Partition: partition, Key: []byte(user), Value: g.value(user)}
-	if len(g.recent) > 0 && g.dice.IntN(60) == 0 {
-		again := g.recent[g.dice.IntN(len(g.recent))]
+	if again := g.again(); again != nil {
 		r = &kgo.Record{Topic: again.Topic, Partition: again.Partition, Key: again.Key, Value: again.Value}
 	}
 	if len(g.recent) < remembered {
@@ -102,6 +102,18 @@ func (g *generator) send(user string, partition int32) {
 		}
 		g.acks[r.Partition] = append(g.acks[r.Partition], ack{offset: r.Offset, at: time.Now().UnixMilli()})
 	})
+}
+
+// again is a record that is to be sent once more, or nil.
+func (g *generator) again() *kgo.Record {
+	if len(g.recent) == 0 || g.dice.IntN(60) > 0 {
+		return nil
+	}
+	r := g.recent[g.dice.IntN(len(g.recent))]
+	if g.erased[string(r.Key)] {
+		return nil
+	}
+	return r
 }
 
 // value is one event, seldom one that is none.
@@ -160,6 +172,7 @@ func (g *generator) event(user string) (kind string, props map[string]any) {
 			"country": []string{"CA", "DE", "FR", "US"}[g.dice.IntN(4)], "vip": g.dice.IntN(3) == 0,
 		}}
 	case p < 962:
+		g.erased[user] = true
 		return "$erase", nil
 	default:
 		return "scroll", nil

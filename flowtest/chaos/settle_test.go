@@ -66,6 +66,10 @@ func (r *run) drain(command string) {
 // tell shows what is wrong, and keeps all of it in the stage's folder.
 func (r *run) tell(v *verdict) {
 	r.T.Helper()
+	for id := range r.partitions {
+		r.KeepList(fmt.Sprintf("fired-%d.ndjson", id), v.fired[id])
+		r.KeepList(fmt.Sprintf("wanted-%d.ndjson", id), v.wanted[id])
+	}
 	v.exact.Show(r.T)
 	v.simulated.Show(r.T)
 	live.Show(r.T, "twice", v.twice)

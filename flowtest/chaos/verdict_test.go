@@ -21,6 +21,7 @@ const (
 // verdict is what a run comes to.
 type verdict struct {
 	inputs, fires  int
+	fired, wanted  map[int32][]live.Fire // by partition, in order
 	byCampaign     map[string]int
 	twice          []live.Fire     // on the topic more than once
 	exact          live.Difference // from the records and the journal
@@ -49,15 +50,14 @@ func options() trigger.Options {
 
 // judge reads everything back and holds it against the rule book. ended is when the processors were told to stop.
 func (r *run) judge(ended time.Time, acks map[int32][]ack) *verdict {
-	v := &verdict{byCampaign: map[string]int{}}
+	v := &verdict{byCampaign: map[string]int{}, fired: map[int32][]live.Fire{}, wanted: map[int32][]live.Fire{}}
 	records := map[int32][]*kgo.Record{}
 	for _, record := range r.Read(r.Input) {
 		records[record.Partition] = append(records[record.Partition], record)
 		v.inputs++
 	}
-	fired := map[int32][]live.Fire{}
 	for _, f := range r.Fired() {
-		fired[f.Partition] = append(fired[f.Partition], f)
+		v.fired[f.Partition] = append(v.fired[f.Partition], f)
 		v.byCampaign[f.Campaign]++
 		v.fires++
 	}
@@ -70,7 +70,8 @@ func (r *run) judge(ended time.Time, acks map[int32][]ack) *verdict {
 	for id := range r.partitions {
 		o := newOracle(cat, options(), id).judge(records[id], moves[id])
 		r.must(o.failed)
-		got := v.compare(o.fires, fired[id])
+		v.wanted[id] = o.fires
+		got := v.compare(o.fires, v.fired[id])
 		maps.Copy(all, got)
 		simulated, _ := live.ByID(r.Simulate(options(), id, o.lines.Bytes(), o.clock))
 		if diff := live.Diff(simulated, got); o.overtaken == 0 {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +31,8 @@ type Fire struct {
 	LateBy    int64  `json:"late_by_ms"`
 	Partition int32  `json:"partition"`
 	Body      []byte `json:"body,omitempty"` // not simulated
+
+	Decided time.Time `json:"decided_at,omitzero"` // by the machine's clock; on the topic only
 }
 
 func (f Fire) String() string {
@@ -92,6 +94,7 @@ func (s *Stage) Fired() []Fire {
 		f := Fire{
 			ID: d.FireID, Campaign: d.Campaign, User: d.User, Key: d.Key, At: d.At.UnixMilli(), LateBy: d.LateByMS,
 			Partition: r.Partition, Anchor: "at offset " + strconv.FormatInt(d.Source.Offset, 10), Body: d.Body,
+			Decided: d.DecidedAt,
 		}
 		if d.RenderError != "" {
 			s.T.Errorf("not rendered: %s: %s", f, d.RenderError)
@@ -203,16 +206,18 @@ func Show(t *testing.T, what string, fires []Fire) {
 // Keep writes fires to a file of the stage's folder, one a line in the order of their ids.
 func (s *Stage) Keep(name string, fires map[string]Fire) {
 	s.T.Helper()
-	var rows []string
+	s.KeepList(name, slices.SortedFunc(maps.Values(fires), func(a, b Fire) int { return strings.Compare(a.ID, b.ID) }))
+}
+
+// KeepList is Keep for a list, in its order.
+func (s *Stage) KeepList(name string, fires []Fire) {
+	s.T.Helper()
+	var rows bytes.Buffer
+	to := json.NewEncoder(&rows)
 	for _, f := range fires {
-		row, err := json.Marshal(f)
-		if err != nil {
+		if err := to.Encode(f); err != nil {
 			s.T.Fatal(err)
 		}
-		rows = append(rows, string(row))
 	}
-	slices.Sort(rows)
-	if err := os.WriteFile(s.Path(name), []byte(strings.Join(rows, "\n")+"\n"), 0o644); err != nil {
-		s.T.Fatal(err)
-	}
+	s.Write(name, rows.String())
 }
