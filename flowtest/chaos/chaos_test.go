@@ -83,6 +83,7 @@ func play(t *testing.T, s scale) {
 	ended := time.Now()
 	r.finish()
 	v := r.judge(ended, acks)
+	v.verifyCode, v.verified = r.Told("verify", verifyWithin, "verify", "--config", r.Path("vigil.yaml"))
 	findings := append(v.findings(), r.faulty()...)
 	text := r.markdown(v, findings)
 	r.Write("summary.md", text)

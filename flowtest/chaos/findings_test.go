@@ -29,6 +29,7 @@ func TestFindings(t *testing.T) {
 		{"body", func(_ *verdict, got []live.Fire) []live.Fire { got[1].Body = []byte("1"); return got }, "1 fires that are wrong"},
 		{"order", func(_ *verdict, got []live.Fire) []live.Fire { slices.Reverse(got); return got }, "1 partitions in another order"},
 		{"clock", func(v *verdict, got []live.Fire) []live.Fire { v.early = 1; return got }, "1 moves of a clock past unread records"},
+		{"verify", func(v *verdict, got []live.Fire) []live.Fire { v.verifyCode, v.verified = 1, "x"; return got }, "vigil verify ended with 1: x"},
 		{"timers", func(v *verdict, got []live.Fire) []live.Fire { v.forgotten = 1; return got }, "1 partitions with timers overdue"},
 	} {
 		v := &verdict{}

@@ -16,6 +16,7 @@ import (
 	"vigil/campaign"
 	"vigil/event"
 	"vigil/flowtest/live"
+	"vigil/processor"
 	"vigil/trigger"
 )
 
@@ -127,16 +128,13 @@ func (o *oracle) decided(d *trigger.Decision) {
 func (r *run) journalled() map[int32][]move {
 	moves := map[int32][]move{}
 	for _, record := range r.Read(r.Topics.Journal) {
-		var j struct {
-			Moves []struct {
-				Cuts  map[string]int64
-				Clock int64
-			}
-			Clamps []any
+		j, err := processor.DecodeEntry(record.Value)
+		r.must(err)
+		if err != nil {
+			continue
 		}
-		r.must(json.Unmarshal(record.Value, &j))
-		if len(j.Clamps) > 0 {
-			r.must(fmt.Errorf("%s/%d at %d: a record time was clamped, though brokers set them all", record.Topic, record.Partition, record.Offset))
+		if len(j.Clamps)+len(j.Faults) > 0 {
+			r.must(fmt.Errorf("%s/%d at %d: a record time was clamped, or the engine failed: %s", record.Topic, record.Partition, record.Offset, record.Value))
 		}
 		for _, m := range j.Moves {
 			if m.Clock != 0 {

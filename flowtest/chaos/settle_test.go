@@ -11,6 +11,7 @@ import (
 const (
 	judgeWithin   = 4 * time.Minute // for the processors to come to the end of the input, once all is well
 	deliverWithin = 4 * time.Minute // for the sinks to send the rest
+	verifyWithin  = 10 * time.Minute
 )
 
 // settle waits until all is judged and every timer has had its time.

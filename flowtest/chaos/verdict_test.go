@@ -32,9 +32,11 @@ type verdict struct {
 	overtaken      int
 	behind         int64 // ms
 	early          int
-	earliest       int64 // ms
-	lostInputs     int   // acknowledged and not there: Kafka's own
-	forgotten      int   // partitions with something due and not settled
+	earliest       int64  // ms
+	lostInputs     int    // acknowledged and not there: Kafka's own
+	forgotten      int    // partitions with something due and not settled
+	verifyCode     int    // exit code of vigil verify
+	verified       string // what it came to
 	received       int
 	again          int
 	undelivered    []live.Fire
@@ -151,6 +153,9 @@ func (v *verdict) findings() []string {
 	add(len(v.exact.Surplus), "fires that must not be")
 	add(len(v.exact.Differ), "fires that are wrong")
 	add(v.simulated.Len(), "differences from the simulation")
+	if v.verifyCode != 0 {
+		all = append(all, fmt.Sprintf("vigil verify ended with %d: %s", v.verifyCode, v.verified))
+	}
 	add(v.disorder, "partitions in another order")
 	add(v.early, "moves of a clock past unread records")
 	add(v.lostInputs, "records lost by Kafka")
@@ -193,6 +198,7 @@ func (r *run) markdown(v *verdict, findings []string) string {
 	line("| decided wrongly (time, lateness, key, body) | %d |", len(v.exact.Differ))
 	line("| partitions whose order of decisions differs | %d of %d |", v.disorder, r.partitions)
 	line("| differences from `vigil simulate` on the records alone | %d |", v.simulated.Len())
+	line("| `vigil verify` | %s |", v.verified)
 	line("| moves by the wall clock; of these past an unread record | %d; %d |", v.moves, v.early)
 	line("| records that were readable only after the clock had passed them; the latest by | %d; %d ms |", v.overtaken, v.behind)
 	line("| partitions where the simulation cannot know that; differences there, all as the journal says | %d |", v.loose.Len())

@@ -94,12 +94,19 @@ func (s *Stage) Spawn(name string, args ...string) *Child {
 // Once runs `vigil ARGS` to its end, which must be a good one.
 func (s *Stage) Once(name string, args ...string) {
 	s.T.Helper()
-	c := s.Spawn(name, args...)
-	c.ended.Store(true)
-	s.Await(name+" has ended", time.Minute, func() (bool, string) { return c.Ended(), "" })
-	if c.ExitCode() != 0 {
-		s.T.Fatal(c.Tail())
+	if code, last := s.Told(name, time.Minute, args...); code != 0 {
+		s.T.Fatalf("vigil %s: exit code %d: %s", name, code, last)
 	}
+}
+
+// Told runs `vigil ARGS` to its end, and gives its exit code and the last line that it wrote.
+func (s *Stage) Told(name string, most time.Duration, args ...string) (code int, last string) {
+	s.T.Helper()
+	c := s.Spawn(name, args...)
+	c.Expect()
+	s.Await(name+" has ended", most, func() (bool, string) { return c.Ended(), "" })
+	lines := strings.Split(strings.TrimSpace(c.Tail()), "\n")
+	return c.ExitCode(), lines[len(lines)-1]
 }
 
 // Processor starts a processor with a data_dir of its name.
