@@ -13,7 +13,7 @@ type Config struct {
 	TopicPrefix string    `yaml:"topic_prefix" range:"1 to 200 of a-z 0-9 . -" doc:"First part of the names of all topics that vigil writes."`
 	Group       string    `yaml:"group" range:"1 to 200 printable characters, no spaces" doc:"First part of the consumer groups GROUP.processor and GROUP.sink."`
 	Instance    string    `yaml:"instance" range:"1 to 200 of a-z A-Z 0-9 . _ -" doc:"Static member id, unique among the processes of a group; the host name where it is not set."`
-	DataDir     string    `yaml:"data_dir" range:"a folder" doc:"Folder of the state, which can be rebuilt from PREFIX.state, and of the embedded broker."`
+	DataDir     string    `yaml:"data_dir" range:"a folder" doc:"Folder of the state, which can be rebuilt from PREFIX.state, of the sink's completion file, which it can do without, and of the embedded broker."`
 	Campaigns   string    `yaml:"campaigns" range:"a folder, or 'topic'" doc:"Folder of campaign files; 'topic' is the topic PREFIX.campaigns, which this version refuses to run on."`
 	Endpoints   string    `yaml:"endpoints" range:"a folder" doc:"Folder of endpoints files."`
 	Processor   Processor `yaml:"processor"`

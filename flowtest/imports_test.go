@@ -35,7 +35,9 @@ var rooms = map[string][]string{
 	"sink/core":        {"webhook"},
 	"sink/egress":      {"sink/core", "webhook", "config/endpoints"},
 	"sink/standing":    nil,
-	"sink":             {"sink/core", "sink/egress", "sink/standing", "webhook", "campaign", "kafka", "config", "config/endpoints"},
+	"sink/completion":  nil,
+	"sink/wire":        {"webhook"},
+	"sink":             {"sink/core", "sink/egress", "sink/standing", "sink/completion", "sink/wire", "webhook", "campaign", "kafka", "config", "config/endpoints"},
 	"replay":           {"event", "campaign", "trigger", "state", "webhook", "processor", "kafka", "config", "source"},
 	"replay/verify":    {"campaign", "processor", "webhook", "kafka"},
 	"console":          {"webhook", "campaign", "kafka", "config"},
@@ -65,7 +67,7 @@ const maxOwnImports = 4
 // dependency and needs a decision record. Longest prefix wins.
 var parties = map[string][]string{
 	"github.com/dgraph-io/badger/v4":           {"state"},
-	"github.com/twmb/franz-go":                 {"kafka", "processor", "sink", "sink/standing", "replay", "replay/verify", "doctor", "inspect", "console", "cmd/vigil", "flowtest/kafka", "bench"},
+	"github.com/twmb/franz-go":                 {"kafka", "processor", "sink", "sink/standing", "sink/wire", "replay", "replay/verify", "doctor", "inspect", "console", "cmd/vigil", "flowtest/kafka", "bench"},
 	"github.com/twmb/franz-go/pkg/kfake":       {"cmd/vigil"},
 	"github.com/twmb/franz-go/plugin":          {"kafka", "cmd/vigil"},
 	"github.com/spf13/cobra":                   {"cmd/vigil"},
@@ -76,7 +78,7 @@ var parties = map[string][]string{
 	"github.com/valyala/fastjson":              {"bench"},
 	"github.com/goccy/go-yaml":                 {"source", "campaign", "config"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"source", "campaign", "config", "config/endpoints", "cmd/vigil"},
-	"github.com/rs/zerolog":                    {"kafka", "processor", "sink", "sink/standing", "replay", "console", "cmd/vigil", "bench"},
+	"github.com/rs/zerolog":                    {"kafka", "processor", "sink", "sink/standing", "sink/completion", "replay", "console", "cmd/vigil", "bench"},
 	"github.com/prometheus/client_golang":      {"kafka", "processor", "sink", "console", "cmd/vigil", "bench"},
 	"github.com/cespare/xxhash/v2":             {"trigger", "trigger/shelf", "state", "processor"},
 	"github.com/klauspost/compress":            {"state", "processor", "kafka"},

@@ -8,6 +8,7 @@ import (
 
 	"vigil/sink/core"
 	"vigil/sink/egress"
+	"vigil/sink/wire"
 	"vigil/webhook"
 )
 
@@ -81,7 +82,7 @@ func (s *Sink) take(fetches kgo.Fetches) []*parcel {
 func (s *Sink) open(part *partition, r *kgo.Record) *parcel {
 	d, err := webhook.DecodeDelivery(r.Value)
 	since := r.Timestamp
-	if err == nil && !d.DecidedAt.IsZero() && origin(r) == webhook.OriginAuto { // a replay waits since it was written
+	if err == nil && !d.DecidedAt.IsZero() && wire.Origin(r) == webhook.OriginAuto { // a replay waits since it was written
 		since = d.DecidedAt
 	}
 	seq, fresh := part.Fetched(r.Offset, r.LeaderEpoch, since)
@@ -90,6 +91,11 @@ func (s *Sink) open(part *partition, r *kgo.Record) *parcel {
 		return nil
 	}
 	p := &parcel{d: d, bad: err, record: r, part: part, seq: seq}
+	if id, known := part.recalled[r.Offset]; known && id == p.identity() {
+		part.Finish(seq)
+		s.noteChange()
+		return nil
+	}
 	if d == nil {
 		return p
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"vigil/sink/completion"
 	"vigil/sink/core"
 )
 
@@ -19,8 +20,9 @@ import (
 //  3. all of them are acked: the offset is done;
 //  4. the watermark, below which everything is done, is committed together with a bitmap of what is done above it.
 //
-// A crash between 1 and 2 or 2 and 3 makes the same attempt again: a duplicate, never a loss. Between 3 and 4 as well;
-// with 2 complete a retry may then exist twice. After 4 nothing is repeated.
+// A crash between 1 and 2 or 2 and 3 makes the same attempt again: a duplicate, never a loss. Between 3 and 4 as well,
+// unless the completion file of this instance, written right after 3 and never synced, tells of it; with 2 complete a
+// retry may then exist twice. After 4 nothing is repeated.
 
 const commitInterval = 200 * time.Millisecond
 
@@ -30,6 +32,8 @@ type partition struct {
 	topic string
 	id    int32
 	tier  core.Tier
+
+	recalled map[int64]uint64 // offsets that the completion file calls done, and their records; set before the first fetch
 
 	// Owned by the dispatcher.
 	inFlight int
@@ -128,16 +132,46 @@ func commitError(resp *kmsg.OffsetCommitResponse) error {
 	return nil
 }
 
-// recall reads the bitmaps of newly assigned partitions back.
+// recall reads back what is known of newly assigned partitions: the bitmaps, and what this instance itself has done
+// since the last commit.
 func (s *Sink) recall(ctx context.Context, parts []*partition) {
 	committed, err := kadm.NewClient(s.client).FetchOffsets(ctx, s.cfg.Group)
 	if err != nil {
 		s.log.Warn().Err(err).Msg("commit metadata not read: what was finished above the watermark is sent again")
-		return
 	}
+	mine := map[core.Tier]map[int32]*partition{}
 	for _, p := range parts {
 		if o, ok := committed.Lookup(p.topic, p.id); ok && o.Err == nil {
 			p.Resume(o.At, o.Metadata)
 		}
+		if mine[p.tier] == nil {
+			mine[p.tier] = map[int32]*partition{}
+		}
+		mine[p.tier][p.id] = p
 	}
+	done := s.done.Recall(func(tier uint32, id int32) bool { return mine[core.Tier(tier)][id] != nil })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at, id := range done {
+		p := mine[core.Tier(at.Topic)][at.Partition]
+		if p.recalled == nil {
+			p.recalled = map[int64]uint64{}
+		}
+		p.recalled[at.Offset] = id
+	}
+}
+
+// finish marks a delivery done: what carries its outcome is acked.
+func (s *Sink) finish(p *parcel) {
+	p.part.Finish(p.seq)
+	s.done.Done(completion.Place{Topic: uint32(p.part.tier), Partition: p.part.id, Offset: p.record.Offset}, p.identity())
+	s.noteChange()
+}
+
+// identity tells the record of a parcel from another one that may have had its offset once.
+func (p *parcel) identity() uint64 {
+	if p.d == nil {
+		return completion.ID(p.record.Timestamp, "")
+	}
+	return completion.ID(p.record.Timestamp, p.d.FireID)
 }

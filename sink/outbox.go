@@ -14,16 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/sink/core"
+	"vigil/sink/wire"
 	"vigil/webhook"
-)
-
-// Headers of a dead letter (interface 3).
-const (
-	deadTopic     = "__connect.errors.topic"
-	deadPartition = "__connect.errors.partition"
-	deadOffset    = "__connect.errors.offset"
-	deadText      = "__connect.errors.exception.message"
-	deadReason    = "x-reason-code"
 )
 
 // outbox writes what became of a delivery and marks its offset done when all of that is acked. Workers and the
@@ -81,8 +73,7 @@ func (o *outbox) acked(out *outcome, r *kgo.Record, err error) {
 	switch {
 	case err == nil:
 		if out.left.Add(-1) == 0 && !out.failed.Load() {
-			out.parcel.part.Finish(out.parcel.seq)
-			o.sink.noteChange()
+			o.sink.finish(out.parcel)
 		}
 	case o.ctx.Err() != nil || errors.Is(err, kgo.ErrClientClosed): // we stop: the offset stays open
 		out.failed.Store(true)
@@ -117,7 +108,7 @@ func (o *outbox) attempt(p *parcel, f core.Fate, now time.Time) *kgo.Record {
 	d := p.d
 	a := webhook.Attempt{
 		V: webhook.Version, FireID: d.FireID, Campaign: d.Campaign, User: d.User, Endpoint: p.lane, Attempt: f.Attempts,
-		Outcome: f.Outcome, Reason: f.Reason, At: now, NextAt: f.Next, Origin: origin(p.record),
+		Outcome: f.Outcome, Reason: f.Reason, At: now, NextAt: f.Next, Origin: wire.Origin(p.record),
 	}
 	if f.Answer != nil {
 		a.Status, a.LatencyMS, a.Remote = f.Answer.Status, f.Answer.Latency.Milliseconds(), f.Answer.Remote
@@ -149,37 +140,8 @@ func (o *outbox) carry(p *parcel, f core.Fate) *kgo.Record {
 	return r
 }
 
-// dead is the record untouched, with headers that say where it was and why it is here.
 func (o *outbox) dead(p *parcel, code, reason string) *kgo.Record {
-	r := p.record
-	headers := make([]kgo.RecordHeader, 0, len(r.Headers)+5)
-	for _, h := range r.Headers {
-		switch h.Key {
-		case deadTopic, deadPartition, deadOffset, deadText, deadReason: // of an earlier death
-		default:
-			headers = append(headers, h)
-		}
-	}
-	add := func(key, value string) { headers = append(headers, kgo.RecordHeader{Key: key, Value: []byte(value)}) }
-	add(deadTopic, r.Topic)
-	add(deadPartition, strconv.Itoa(int(r.Partition)))
-	add(deadOffset, strconv.FormatInt(r.Offset, 10))
-	add(deadText, reason)
-	add(deadReason, code)
-	return &kgo.Record{Topic: o.sink.cfg.Topics.DeadLetters, Key: r.Key, Value: r.Value, Headers: headers}
-}
-
-// origin says whether a person or a replay wrote the record.
-func origin(r *kgo.Record) string {
-	for _, h := range r.Headers {
-		if h.Key != webhook.HeaderOrigin {
-			continue
-		}
-		if v := string(h.Value); v == webhook.OriginManual || v == webhook.OriginReplay {
-			return v
-		}
-	}
-	return webhook.OriginAuto
+	return wire.DeadLetter(o.sink.cfg.Topics.DeadLetters, p.record, code, reason)
 }
 
 // log is the one line for a fate.
@@ -212,24 +174,3 @@ func (o *outbox) log(p *parcel, f core.Fate) {
 func (o *outbox) where(e *zerolog.Event, r *kgo.Record) *zerolog.Event {
 	return e.Str("topic", r.Topic).Int32("partition", r.Partition).Int64("offset", r.Offset)
 }
-
-// partitioner keeps the partition that the sink set on retry and parked topics and leaves the rest to the key.
-type partitioner struct{ topics Topics }
-
-// ForTopic implements kgo.Partitioner.
-func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
-	switch topic {
-	case p.topics.Retry1, p.topics.Retry2, p.topics.Parked:
-		return keep{}
-	}
-	return kgo.StickyKeyPartitioner(nil).ForTopic(topic)
-}
-
-// keep takes the partition of the record, folded where the topic has fewer.
-type keep struct{}
-
-// RequiresConsistency implements kgo.TopicPartitioner.
-func (keep) RequiresConsistency(*kgo.Record) bool { return true }
-
-// Partition implements kgo.TopicPartitioner.
-func (keep) Partition(r *kgo.Record, n int) int { return int(r.Partition) % n }

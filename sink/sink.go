@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,8 +23,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/config/endpoints"
+	"vigil/sink/completion"
 	"vigil/sink/egress"
 	"vigil/sink/standing"
+	"vigil/sink/wire"
 )
 
 const (
@@ -50,6 +54,7 @@ type Config struct {
 	Topics   Topics
 	Group    string
 	Instance string // static member id; empty: a dynamic member, which leaves the group when it stops
+	DataDir  string // folder of the completion file; empty: there is none
 
 	egress.Policy // MaxInFlight is the hard limit of attempts at a time; 0: 256
 	Endpoints     []endpoints.Endpoint
@@ -75,6 +80,7 @@ type Sink struct {
 	client  *kgo.Client
 	out     *outbox
 	board   *standing.Board
+	done    *completion.File
 
 	endpoints atomic.Pointer[egress.Endpoints]
 	batches   chan []*parcel
@@ -111,6 +117,10 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 		batches: make(chan []*parcel), leaves: make(chan *leave), changed: make(chan struct{}, 1),
 		ready: make(chan struct{}), drained: make(chan struct{}), parts: map[string]map[int32]*partition{},
 	}
+	if cfg.DataDir != "" {
+		cfg.DataDir = filepath.Join(cfg.DataDir, "sink")
+	}
+	s.done = completion.New(cfg.DataDir, url.PathEscape(cfg.Group+"."+cfg.Instance), s.log)
 	s.board = standing.New(cfg.Topics.Endpoints, cfg.Client, s.log)
 	var err error
 	if s.metrics, err = newMetrics(deps.Registry, s); err != nil {
@@ -180,6 +190,7 @@ func (s *Sink) run(parent context.Context) error {
 	polling.Go(func() { s.board.Ready(ctx); s.pollLoop(ctx) })
 	polling.Go(func() { s.giveUp(ctx, stopProducing) })
 	committing.Go(func() { s.commitLoop(commits) })
+	committing.Go(func() { s.done.Run(commits) })
 
 	newDispatcher(s).run(ctx)
 	close(s.drained)
@@ -231,7 +242,7 @@ func (s *Sink) options() []kgo.Opt {
 		kgo.FetchMaxBytes(4<<20),
 		kgo.FetchMaxPartitionBytes(256<<10),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RecordPartitioner(partitioner{t}),
+		kgo.RecordPartitioner(wire.Partitioner{Kept: []string{t.Retry1, t.Retry2, t.Parked}}),
 	)
 	if s.cfg.Instance != "" {
 		opts = append(opts, kgo.InstanceID(s.cfg.Instance))

@@ -63,6 +63,7 @@ func (s *daemon) addSink(set *campaignSet) (folder, error) {
 	}
 	it, err := sink.New(sink.Config{
 		Client: options, Topics: sink.TopicsOf(s.cfg.TopicPrefix), Group: s.cfg.Group + ".sink", Instance: s.cfg.Instance,
+		DataDir: s.cfg.DataDir,
 		Policy: egress.Policy{
 			Version: build().Version, MaxInFlight: s.cfg.Sink.MaxInFlight,
 			DefaultSecrets: s.cfg.Sink.DefaultSecrets, LookupEnv: os.LookupEnv,

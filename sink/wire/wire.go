@@ -1,0 +1,73 @@
+// Package wire makes the records of the sink that are not JSON of ours: dead letters and their headers, and in which
+// partition a record goes. It is used where the sink writes what became of a delivery. It reads and writes nothing itself.
+package wire
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/webhook"
+)
+
+// Headers of a dead letter (interface 3).
+const (
+	deadTopic     = "__connect.errors.topic"
+	deadPartition = "__connect.errors.partition"
+	deadOffset    = "__connect.errors.offset"
+	deadText      = "__connect.errors.exception.message"
+	deadReason    = "x-reason-code"
+)
+
+// DeadLetter is a record for the topic of dead letters: untouched, with headers that say where it was and why it is here.
+func DeadLetter(topic string, r *kgo.Record, code, reason string) *kgo.Record {
+	headers := make([]kgo.RecordHeader, 0, len(r.Headers)+5)
+	for _, h := range r.Headers {
+		switch h.Key {
+		case deadTopic, deadPartition, deadOffset, deadText, deadReason: // of an earlier death
+		default:
+			headers = append(headers, h)
+		}
+	}
+	add := func(key, value string) { headers = append(headers, kgo.RecordHeader{Key: key, Value: []byte(value)}) }
+	add(deadTopic, r.Topic)
+	add(deadPartition, strconv.Itoa(int(r.Partition)))
+	add(deadOffset, strconv.FormatInt(r.Offset, 10))
+	add(deadText, reason)
+	add(deadReason, code)
+	return &kgo.Record{Topic: topic, Key: r.Key, Value: r.Value, Headers: headers}
+}
+
+// Origin says whether a person or a replay wrote the record.
+func Origin(r *kgo.Record) string {
+	for _, h := range r.Headers {
+		if h.Key != webhook.HeaderOrigin {
+			continue
+		}
+		if v := string(h.Value); v == webhook.OriginManual || v == webhook.OriginReplay {
+			return v
+		}
+	}
+	return webhook.OriginAuto
+}
+
+// Partitioner keeps the partition that the sink set in records of some topics, and leaves the rest to the key.
+type Partitioner struct{ Kept []string }
+
+// ForTopic implements kgo.Partitioner.
+func (p Partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	if slices.Contains(p.Kept, topic) {
+		return keep{}
+	}
+	return kgo.StickyKeyPartitioner(nil).ForTopic(topic)
+}
+
+// keep takes the partition of the record, folded where the topic has fewer.
+type keep struct{}
+
+// RequiresConsistency implements kgo.TopicPartitioner.
+func (keep) RequiresConsistency(*kgo.Record) bool { return true }
+
+// Partition implements kgo.TopicPartitioner.
+func (keep) Partition(r *kgo.Record, n int) int { return int(r.Partition) % n }
