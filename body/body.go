@@ -117,46 +117,6 @@ func (w *Webhook) body(f *Fire, s *template.Scope) ([]byte, error) {
 	}
 }
 
-// scope prepares the variables that the templates speak of; the others are not read.
-func (w *Webhook) scope(f *Fire) (*template.Scope, error) {
-	vars := map[string]any{
-		"user": f.User,
-		"key":  f.Key,
-		"fire": map[string]any{
-			"id": f.FireID, "fire_id": f.FireID, "run": f.Run, "slot": f.Slot, "at": rfc3339(f.At), "late_by_ms": template.Integer(f.LateBy),
-		},
-		"campaign": map[string]any{
-			"id": w.about.ID, "name": w.about.Name, "revision": w.about.Revision, "type": w.about.Type,
-		},
-	}
-	var err error
-	if w.uses["profile"] {
-		if vars["profile"], err = template.Value(object(f.Profile)); err != nil {
-			return nil, &template.Error{Where: "profile", Err: err}
-		}
-	}
-	if w.uses["anchor"] && f.Anchor != nil {
-		if vars["anchor"], err = snapshot(f.Anchor); err != nil {
-			return nil, &template.Error{Where: "anchor", Err: err}
-		}
-	}
-	if w.uses["events"] {
-		events := make([]any, len(f.Events))
-		for i, e := range f.Events {
-			if events[i], err = snapshot(e); err != nil {
-				return nil, &template.Error{Where: "events", Err: err}
-			}
-		}
-		vars["events"] = events
-	}
-	return template.NewScope(vars, f.At, w.about.Zone), nil
-}
-
-func snapshot(e *event.Snapshot) (any, error) {
-	properties, err := template.Value(object(e.Props))
-	return map[string]any{"id": e.ID, "type": e.Type, "time": rfc3339(e.TS), "properties": properties}, err
-}
-
 // object is a JSON object, {} for none.
 func object(doc []byte) []byte {
 	if len(doc) == 0 {

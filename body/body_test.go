@@ -275,3 +275,22 @@ func TestURLStaysAtHome(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkRender is the body of a fire with three outputs.
+func BenchmarkRender(b *testing.B) {
+	w, problems := read(b, `
+webhook:
+  url: https://ops.example.com/carts
+  body: {item: "{{ anchor.properties.cart_id }}", total: "{{ anchor.properties.value }}", user: "{{ user }}"}
+`)
+	if len(problems) > 0 {
+		b.Fatal(problems)
+	}
+	f := fire()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.Render(f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -71,19 +71,19 @@ func (d *Decoder) structuredParts(r Record, doc Value) (parts, error) {
 	if v := doc.Get("specversion"); string(v.Bytes()) != version {
 		return parts{}, wrong(CodeCloudEvents, "specversion must be %q", version)
 	}
-	p := parts{userBytes: r.Key, kind: doc.member("type"), id: doc.member("id"), time: doc.member("time")}
+	p := parts{userBytes: r.Key, kind: doc.Member("type"), id: doc.Member("id"), time: doc.Member("time")}
 	if d.fields.User != "" {
 		p.user, p.userBytes = doc.Get(Path(d.fields.User)), nil
 	}
-	encoded := doc.member("data_base64")
-	p.props = doc.member("data")
+	encoded := doc.Member("data_base64")
+	p.props = doc.Member("data")
 	if !encoded.Present() {
 		return p, nil
 	}
 	if p.props.Present() {
 		return parts{}, wrong(CodeCloudEvents, "an event has data or data_base64, not both")
 	}
-	if kind := media(doc.member("datacontenttype").Bytes()); kind != "" && !isJSON(kind) {
+	if kind := media(doc.Member("datacontenttype").Bytes()); kind != "" && !isJSON(kind) {
 		return parts{}, wrong(CodeCloudEvents, "the event's datacontenttype must be JSON, not %q", kind)
 	}
 	raw, err := base64.StdEncoding.DecodeString(encoded.Text())

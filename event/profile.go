@@ -20,7 +20,7 @@ func MergeProfile(old []byte, set, unset Value) []byte {
 		out = member.AppendJSON(out)
 	}
 	r.Parse(old).Each(func(name []byte, member Value) {
-		if !gone[string(name)] && set.member(string(name)).Kind() == Missing {
+		if !gone[string(name)] && set.Member(string(name)).Kind() == Missing {
 			add(name, member)
 		}
 	})

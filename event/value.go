@@ -160,8 +160,8 @@ func (v Value) Each(f func(name []byte, member Value)) {
 	}
 }
 
-// member is the first property of exactly that name; Missing where v is no object.
-func (v Value) member(name string) Value {
+// Member is the first property of exactly that name; Missing where v is no object.
+func (v Value) Member(name string) Value {
 	if v.Kind() != Object {
 		return Value{}
 	}
@@ -195,11 +195,11 @@ func (v Value) Get(path Path) Value {
 		return Value{}
 	}
 	name := string(path)
-	if found := v.member(name); found.d != nil {
+	if found := v.Member(name); found.d != nil {
 		return found
 	}
 	for i := strings.LastIndexByte(name, '.'); i > 0; i = strings.LastIndexByte(name[:i], '.') {
-		if found := v.member(name[:i]).Get(Path(name[i+1:])); found.d != nil {
+		if found := v.Member(name[:i]).Get(Path(name[i+1:])); found.d != nil {
 			return found
 		}
 	}

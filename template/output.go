@@ -39,6 +39,7 @@ type output struct {
 	text    string // as written, for errors
 	filters int
 	paths   [][]string // of variables, each from its root to the first computed index
+	plain   []string   // the path, where there is nothing but one of plain names
 	expr    expressions.Expression
 }
 
@@ -55,19 +56,36 @@ func recovered(err *error) {
 	}
 }
 
-// Scope is what the outputs of one fire speak of. It is used by one goroutine.
-type Scope struct {
-	context expressions.Context
+// Vars are what the outputs of one fire speak of. Most outputs are a path of plain names: they are found one by one, and
+// the maps and filters of the expression library are made for other outputs only.
+type Vars struct {
+	All  func() map[string]any                // a value for each root; it is asked once at most
+	Find func(path []string) (v any, ok bool) // the value at a path; false where All is to be asked. May be nil
 }
 
-// NewScope makes a scope. Vars holds a value for each root; at is the fire's logical time in ms and what `now` means to
-// the filter date, zone that in which it writes.
-func NewScope(vars map[string]any, at int64, zone *time.Location) *Scope {
-	cfg := expressions.NewConfig()
-	for name, f := range (&filters{at: time.UnixMilli(at), zone: zone}).all() {
-		cfg.AddFilter(name, bounded(f))
+// Scope is what the outputs of one fire speak of. It is used by one goroutine.
+type Scope struct {
+	vars    Vars
+	filters filters
+	context expressions.Context // nil: not needed so far
+}
+
+// NewScope makes a scope; at is the fire's logical time in ms and what `now` means to the filter date, zone that in
+// which it writes.
+func NewScope(vars Vars, at int64, zone *time.Location) *Scope {
+	return &Scope{vars: vars, filters: filters{at: time.UnixMilli(at), zone: zone}}
+}
+
+// library is the scope as the expression library wants it.
+func (s *Scope) library() expressions.Context {
+	if s.context == nil {
+		cfg := expressions.NewConfig()
+		for name, f := range s.filters.all() {
+			cfg.AddFilter(name, bounded(f))
+		}
+		s.context = expressions.NewContext(s.vars.All(), cfg)
 	}
-	return &Scope{expressions.NewContext(vars, cfg)}
+	return s.context
 }
 
 // bounded applies the cap on output after a filter.
@@ -82,13 +100,18 @@ func bounded(f filter) filter {
 }
 
 func (o *output) evaluate(s *Scope) (v any, err error) {
+	if o.plain != nil && s.vars.Find != nil {
+		if v, ok := s.vars.Find(o.plain); ok {
+			return v, nil
+		}
+	}
 	defer func() {
 		recovered(&err)
 		if err != nil {
 			v, err = nil, fmt.Errorf("{{ %s }}: %w", o.text, plain(err))
 		}
 	}()
-	v, err = o.expr.Evaluate(s.context)
+	v, err = o.expr.Evaluate(s.library())
 	if i, ok := v.(int); ok { // a literal, or the size of something
 		v = integer(int64(i))
 	}

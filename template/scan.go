@@ -32,6 +32,9 @@ func scan(src string) (out *output, rest string, err error) {
 		return nil, "", err
 	}
 	s.out.text = strings.TrimSpace(src[:len(src)-len(s.src)-2])
+	if paths := s.out.paths; len(paths) == 1 && strings.Join(paths[0], ".") == s.expr.String() {
+		s.out.plain = paths[0]
+	}
 	return s.out, s.src, s.out.compile(s.expr.String())
 }
 

@@ -21,9 +21,10 @@ func compile(text string) (*template.Tree, []source.Problem) {
 }
 
 func scope(profile any) *template.Scope {
-	return template.NewScope(map[string]any{
-		"user": "u", "key": "k", "profile": profile, "fire": map[string]any{"at": "2026-01-01T00:00:00.000Z"},
-	}, 1767225600000, time.UTC)
+	all := func() map[string]any {
+		return map[string]any{"user": "u", "key": "k", "profile": profile, "fire": map[string]any{"at": "2026-01-01T00:00:00.000Z"}}
+	}
+	return template.NewScope(template.Vars{All: all}, 1767225600000, time.UTC)
 }
 
 func TestSameBytes(t *testing.T) {

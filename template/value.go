@@ -43,10 +43,11 @@ func Value(doc []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromJSON(v), nil
+	return FromJSON(v), nil
 }
 
-func fromJSON(v event.Value) any {
+// FromJSON is a JSON value as what outputs are made of.
+func FromJSON(v event.Value) any {
 	switch v.Kind() {
 	case event.Bool:
 		return v.True()
@@ -57,14 +58,14 @@ func fromJSON(v event.Value) any {
 	case event.List:
 		list := []any{}
 		for _, element := range v.Items() {
-			list = append(list, fromJSON(element))
+			list = append(list, FromJSON(element))
 		}
 		return list
 	case event.Object:
 		members := map[string]any{}
 		v.Each(func(name []byte, member event.Value) {
 			if _, taken := members[string(name)]; !taken {
-				members[string(name)] = fromJSON(member)
+				members[string(name)] = FromJSON(member)
 			}
 		})
 		return members
