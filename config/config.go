@@ -5,8 +5,8 @@ package config
 import "time"
 
 // Config is the whole configuration (interface 2). The tags of its fields are what is documented and checked of a key:
-// doc is a sentence, oneof the closed list of values, range least..most or, for a text, what it may be. Single quotes
-// mark code.
+// doc is a sentence, oneof the closed list of values, range least..most or, for a text, what it may be; numbers lets the
+// entries of a list be written as such. Single quotes mark code.
 type Config struct {
 	Kafka       Kafka     `yaml:"kafka"`
 	Input       Input     `yaml:"input"`
@@ -71,6 +71,11 @@ type Processor struct {
 type Sink struct {
 	MaxInFlight    int      `yaml:"max_in_flight" range:"1..100000" doc:"Attempts at a time."`
 	DefaultSecrets []string `yaml:"default_secrets" range:"env:NAME or file:PATH" doc:"Secrets that sign webhooks to a 'url' of a campaign; several while one is being replaced."`
+	AllowPorts     []string `yaml:"allow_ports" numbers:"" range:"ports from 1 to 65535" doc:"Ports that a 'url' of a campaign may name besides 80, 443, 8080 and 8443; an endpoints file may name any that is not always refused."`
+	Deny           []string `yaml:"deny" range:"addresses or ranges such as 10.42.0.0/16" doc:"Addresses that no webhook may reach, 'allow_private' or not: pods, services, brokers."`
+	Proxy          string   `yaml:"proxy" range:"http://HOST:PORT or https://HOST:PORT, or empty" doc:"Egress proxy that all webhooks leave through, by CONNECT to an address that the guard has judged; never taken from the environment."`
+	ProxyAuth      string   `yaml:"proxy_auth" range:"env:NAME or file:PATH, or empty" doc:"Where user:password of the proxy is."`
+	Responses      string   `yaml:"responses" oneof:"discard,keep" doc:"Whether the first 4 KiB of an answer are kept in PREFIX.attempts, where they are printable."`
 }
 
 // Admin is the HTTP listener of /healthz and the like.
@@ -101,7 +106,7 @@ func Default() Config {
 			AllowedLateness: 2 * time.Second, MaxEventAge: 2 * time.Hour, MaxFireDelay: 24 * time.Hour,
 			CommitInterval: 100 * time.Millisecond, CheckpointInterval: 3 * time.Second, ClockGrace: time.Second,
 		},
-		Sink:  Sink{MaxInFlight: 256, DefaultSecrets: []string{}},
+		Sink:  Sink{MaxInFlight: 256, DefaultSecrets: []string{}, AllowPorts: []string{}, Deny: []string{}, Responses: "discard"},
 		Admin: Admin{Listen: "127.0.0.1:9321"},
 		Log:   Log{Level: "info", Format: "auto"},
 	}

@@ -51,7 +51,7 @@ func (l *loader) variables() {
 		known[variable(propertiesPath+"."+name)] = propertiesPath + "." + name
 	}
 	l.named(known)
-	for _, ref := range l.Sink.DefaultSecrets {
+	for _, ref := range append(l.Sink.DefaultSecrets, l.Sink.ProxyAuth) {
 		if name, ok := strings.CutPrefix(ref, "env:"); ok {
 			l.used[name] = true
 		}

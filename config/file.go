@@ -98,7 +98,7 @@ func (l *loader) member(r *source.Reader, n *source.Node, path string) {
 		}
 		list := make([]string, 0, len(n.Items))
 		for _, entry := range n.Items {
-			if entry = rejoin(entry); is(r, entry, source.String, path) {
+			if entry = rejoin(entry); k.numbers && entry.Kind == source.Number || is(r, entry, source.String, path) {
 				list = append(list, l.expand(r, entry))
 			}
 		}

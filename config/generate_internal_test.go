@@ -98,7 +98,11 @@ func (k key) schema() map[string]any {
 		s["type"], s["additionalProperties"], s["properties"] = []string{"object", "null"}, false, propertySchemas()
 		return s
 	case []string:
-		s["anyOf"] = []any{text, map[string]any{"type": []string{"array", "null"}, "items": text}}
+		entry := text
+		if k.numbers {
+			entry = map[string]any{"type": []string{"integer", "string"}}
+		}
+		s["anyOf"] = []any{text, map[string]any{"type": []string{"array", "null"}, "items": entry}}
 		s["default"] = v
 	case int:
 		least, most := k.bounds()

@@ -18,6 +18,7 @@ type key struct {
 	doc     string
 	oneOf   []string // the closed list of values; nil: any
 	allowed string   // least..most of a number or a duration; of a text, in words
+	numbers bool     // the entries of the list may be written as numbers
 }
 
 // variable is the key's name in the environment.
@@ -34,6 +35,7 @@ func appendKeys(dst []key, prefix string, section reflect.Value) []key {
 	for i := range section.NumField() {
 		tag := section.Type().Field(i).Tag
 		k := key{path: prefix + tag.Get("yaml"), value: section.Field(i), doc: tag.Get("doc"), allowed: tag.Get("range")}
+		_, k.numbers = tag.Lookup("numbers")
 		if words, closed := tag.Lookup("oneof"); closed {
 			k.oneOf = strings.Split(words, ",")
 		}

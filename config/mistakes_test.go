@@ -100,6 +100,12 @@ vigil.yaml:1:15: topic_prefix: must be 1 to 200 of a-z 0-9 . - and neither begin
 vigil.yaml:2:8: group: must be 1 to 200 printable characters without spaces, got "a b"
 vigil.yaml:3:11: instance: must be 1 to 200 of a-z A-Z 0-9 . _ -, got "a/b"
 vigil.yaml:4:17: admin.listen: must be HOST:PORT, or empty for none, got "nine"`},
+		{"egress", "sink: {allow_ports: [9000, 0], deny: [10.0.0.0/8, \"fe80::1%lo\"], proxy: \"http://u:hunter2@p:1\", proxy_auth: hunter2, responses: all}", nil, nil, `
+vigil.yaml:1:109: sink.proxy_auth: must be env:NAME or file:PATH; a secret never stands here itself
+vigil.yaml:1:21: sink.allow_ports: must be ports from 1 to 65535, got "0"
+vigil.yaml:1:38: sink.deny: must be addresses or ranges such as 10.42.0.0/16, got "fe80::1%lo"
+vigil.yaml:1:73: sink.proxy: must be http://HOST:PORT or https://HOST:PORT; a password goes into sink.proxy_auth
+vigil.yaml:1:129: sink.responses: must be one of discard, keep, got "all"`},
 		{"secret", "sink: {default_secrets: [hunter2]}", nil, nil, `
 vigil.yaml:1:25: sink.default_secrets: must be env:NAME or file:PATH; a secret never stands here itself`},
 		{"no object", "- a", nil, nil, `

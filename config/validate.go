@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"vigil/config/endpoints"
 )
 
 // Validate joins every rule that c breaks, each as "key: rule, got value". Secrets are not repeated.
@@ -54,16 +57,39 @@ func (v *validation) all() {
 	if c.Instance != "" && !isName(c.Instance) {
 		v.failf("instance", "must be 1 to 200 of a-z A-Z 0-9 . _ -, got %q", c.Instance)
 	}
-	for _, ref := range c.Sink.DefaultSecrets {
-		if kind, rest, _ := strings.Cut(ref, ":"); rest == "" || kind != "env" && kind != "file" {
-			v.failf("sink.default_secrets", "must be env:NAME or file:PATH; a secret never stands here itself")
-		}
-	}
+	v.sink()
 	if c.Admin.Listen != "" && !hostPort(c.Admin.Listen, 0) {
 		v.failf("admin.listen", "must be HOST:PORT, or empty for none, got %q", c.Admin.Listen)
 	}
 	for _, k := range keys(c) {
 		v.tagged(k)
+	}
+}
+
+func (v *validation) sink() {
+	c := v.c.Sink
+	for _, ref := range c.DefaultSecrets {
+		v.reference("sink.default_secrets", ref)
+	}
+	if c.ProxyAuth != "" {
+		v.reference("sink.proxy_auth", c.ProxyAuth)
+	}
+	if _, err := endpoints.Ports(c.AllowPorts); err != nil {
+		v.failf("sink.allow_ports", "%v", err)
+	}
+	if _, err := endpoints.Ranges(c.Deny); err != nil {
+		v.failf("sink.deny", "%v", err)
+	}
+	u, err := url.Parse(c.Proxy)
+	if c.Proxy != "" && (err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" || u.Scheme != "http" && u.Scheme != "https") {
+		v.failf("sink.proxy", "must be http://HOST:PORT or https://HOST:PORT; a password goes into sink.proxy_auth") // not repeated: it may hold one
+	}
+}
+
+// reference checks that a text is a reference to a secret; the text may be a secret itself and is not repeated.
+func (v *validation) reference(path, ref string) {
+	if !endpoints.IsReference(ref) {
+		v.failf(path, "must be env:NAME or file:PATH; a secret never stands here itself")
 	}
 }
 

@@ -124,6 +124,8 @@ func probeFix(code string, e endpoints.Endpoint) string {
 		return "set the variable, or make the file readable, in the environment of the sink; mend the header"
 	case "dns_not_found", "dns_failure":
 		return "check the host name in its url: nslookup " + host
+	case "proxy":
+		return "check sink.proxy and sink.proxy_auth, and that the proxy runs"
 	case "dns_unreachable":
 		return "mend the resolver of this machine (/etc/resolv.conf)"
 	case "tls":

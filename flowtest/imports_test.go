@@ -21,7 +21,7 @@ var rooms = map[string][]string{
 	"event":            nil,
 	"webhook":          nil,
 	"state":            nil,
-	"config":           {"source"},
+	"config":           {"source", "config/endpoints"},
 	"config/endpoints": {"source"},
 	"calendar":         {"event"},
 	"filter":           {"event", "calendar", "source"},

@@ -129,7 +129,9 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	if err := s.SetEndpoints(cfg.Endpoints); err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
 	}
-	s.sender = egress.NewSender(&s.cfg.Policy)
+	if s.sender, err = egress.NewSender(&s.cfg.Policy); err != nil {
+		return nil, fmt.Errorf("sink: %w", err)
+	}
 	return s, nil
 }
 
@@ -140,6 +142,12 @@ func (s *Sink) SetEndpoints(list []endpoints.Endpoint) error {
 		return err
 	}
 	s.endpoints.Store(set)
+	for _, e := range list {
+		if e.AllowPrivate || e.AllowHTTP {
+			s.log.Warn().Str("endpoint", e.Name).Bool("allow_private", e.AllowPrivate).Bool("allow_http", e.AllowHTTP).
+				Msg("the egress guard is open for this endpoint")
+		}
+	}
 	return nil
 }
 

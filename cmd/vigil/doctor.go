@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,7 +12,6 @@ import (
 
 	"vigil/doctor"
 	"vigil/kafka"
-	"vigil/sink/egress"
 )
 
 func doctorCommand() *cobra.Command {
@@ -43,9 +41,7 @@ nothing to endpoints: it resolves, connects and completes TLS. Exit code 1 if an
 				return exit(exitInvalid, fmt.Errorf("make a Kafka client: %w", err))
 			}
 			defer client.Close()
-			checkup := doctor.Checkup{Config: cfg, Client: client, Now: time.Now(), Policy: egress.Policy{
-				Version: build().Version, DefaultSecrets: cfg.Sink.DefaultSecrets, LookupEnv: os.LookupEnv,
-			}}
+			checkup := doctor.Checkup{Config: cfg, Client: client, Now: time.Now(), Policy: egressPolicy(cfg.Sink)}
 			findings := checkup.Run(cmd.Context())
 			if err := printCheckup(cmd.OutOrStdout(), findings, output); err != nil {
 				return err

@@ -39,7 +39,7 @@ webhook-id that begins with test-. It needs no broker, and is tried once. Exit c
 			if err != nil {
 				return err
 			}
-			x, err := rehearse(cmd.Context(), e, d)
+			x, err := rehearse(cmd.Context(), egressPolicy(cfg.Sink), e, d)
 			if err != nil {
 				return exit(exitInvalid, err)
 			}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -36,17 +35,17 @@ type exchange struct {
 
 // rehearse makes one attempt as the sink would: guard, signature, auth and timeout are those of the endpoint. The error is
 // one of settings: then nothing was sent.
-func rehearse(ctx context.Context, from endpoints.Endpoint, d *webhook.Delivery) (*exchange, error) {
+func rehearse(ctx context.Context, policy egress.Policy, from endpoints.Endpoint, d *webhook.Delivery) (*exchange, error) {
 	x := &exchange{}
-	policy := &egress.Policy{
-		Version: build().Version, MaxInFlight: 1, LookupEnv: os.LookupEnv, KeepResponses: true,
-		Watch: func(next http.RoundTripper) http.RoundTripper { return &witness{next, x} },
-	}
-	set, err := egress.NewEndpoints(policy, []endpoints.Endpoint{from})
+	policy.KeepResponses, policy.Watch = true, func(next http.RoundTripper) http.RoundTripper { return &witness{next, x} }
+	set, err := egress.NewEndpoints(&policy, []endpoints.Endpoint{from})
 	if err != nil {
 		return nil, err
 	}
-	sender := egress.NewSender(policy)
+	sender, err := egress.NewSender(&policy)
+	if err != nil {
+		return nil, err
+	}
 	defer sender.Close()
 	e := set.Find(from.Name)
 	a := sender.Send(ctx, e, d)

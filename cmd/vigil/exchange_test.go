@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"vigil/config"
 	"vigil/config/endpoints"
 	"vigil/webhook"
 )
@@ -27,7 +28,8 @@ func TestRehearse(t *testing.T) {
 		Name: "shop", URL: receiver.URL, AllowHTTP: true, AllowPrivate: true, Secrets: []string{"env:S"}, Headers: map[string]string{"X-Api-Key": "12345"},
 	}
 	t.Setenv("S", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqrTwjU")
-	x, err := rehearse(t.Context(), open, delivery("/ok"))
+	policy := egressPolicy(config.Default().Sink)
+	x, err := rehearse(t.Context(), policy, open, delivery("/ok"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,16 +39,16 @@ func TestRehearse(t *testing.T) {
 	if x.Sent.Get("X-Api-Key") != "***" || x.Headers.Get("Set-Cookie") != "***" || !strings.HasPrefix(x.Sent.Get("Webhook-Signature"), "v1,") {
 		t.Errorf("headers %v, %v", x.Sent, x.Headers)
 	}
-	if x, err = rehearse(t.Context(), open, delivery("/teapot")); err != nil || x.Outcome != "permanent" || x.Status != "418 I'm a teapot" {
+	if x, err = rehearse(t.Context(), policy, open, delivery("/teapot")); err != nil || x.Outcome != "permanent" || x.Status != "418 I'm a teapot" {
 		t.Errorf("got %+v, %v", x, err)
 	}
 	closed := open
 	closed.AllowPrivate = false
-	if _, err := rehearse(t.Context(), closed, delivery("")); err == nil || !strings.Contains(err.Error(), "egress policy") {
+	if _, err := rehearse(t.Context(), policy, closed, delivery("")); err == nil || !strings.Contains(err.Error(), "egress policy") {
 		t.Errorf("the guard let it through: %v", err)
 	}
 	receiver.Close()
-	if x, err = rehearse(t.Context(), open, delivery("")); err != nil || x.Outcome != "retryable" || x.Status != "" || !strings.Contains(x.Reason, "refused") {
+	if x, err = rehearse(t.Context(), policy, open, delivery("")); err != nil || x.Outcome != "retryable" || x.Status != "" || !strings.Contains(x.Reason, "refused") {
 		t.Errorf("got %+v, %v", x, err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"vigil/kafka"
 	"vigil/sink"
-	"vigil/sink/egress"
 )
 
 func sinkCommand() *cobra.Command {
@@ -63,11 +62,7 @@ func (s *daemon) addSink(set *campaignSet) (folder, error) {
 	}
 	it, err := sink.New(sink.Config{
 		Client: options, Topics: sink.TopicsOf(s.cfg.TopicPrefix), Group: s.cfg.Group + ".sink", Instance: s.cfg.Instance,
-		DataDir: s.cfg.DataDir,
-		Policy: egress.Policy{
-			Version: build().Version, MaxInFlight: s.cfg.Sink.MaxInFlight,
-			DefaultSecrets: s.cfg.Sink.DefaultSecrets, LookupEnv: os.LookupEnv,
-		},
+		DataDir: s.cfg.DataDir, Policy: egressPolicy(s.cfg.Sink),
 		Endpoints: endpoints, CampaignStatus: set.of,
 	}, sink.Deps{Log: s.log, Registry: s.registry})
 	if err != nil {

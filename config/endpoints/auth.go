@@ -126,14 +126,15 @@ func (r *fileReader) oauth2(n *source.Node, allowHTTP bool) *OAuth2 {
 // secret reads one reference. The text may be a secret itself: it is never repeated.
 func (r *fileReader) secret(n *source.Node) string {
 	ref := r.Text(n, "a secret")
-	if ref != "" && !isReference(ref) {
+	if ref != "" && !IsReference(ref) {
 		r.Fail(n, "invalid_secret", "a secret is env:NAME or file:PATH; its value never stands in this file")
 		return ""
 	}
 	return ref
 }
 
-func isReference(ref string) bool {
+// IsReference tells whether ref is of the form env:NAME or file:PATH.
+func IsReference(ref string) bool {
 	kind, rest, ok := strings.Cut(ref, ":")
 	return ok && rest != "" && (kind == "env" || kind == "file")
 }

@@ -34,7 +34,11 @@ func compile(t *testing.T, p *Policy, e endpoints.Endpoint) *Endpoint {
 }
 
 func senderOf(t *testing.T, p *Policy) *Sender {
-	s := NewSender(p)
+	t.Helper()
+	s, err := NewSender(p)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(s.Close)
 	return s
 }

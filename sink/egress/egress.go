@@ -27,6 +27,8 @@ type Policy struct {
 	AllowPorts    []uint16       // ports for inline URLs besides 80, 443, 8080 and 8443
 	Deny          []netip.Prefix // refused besides the special-purpose ranges: pods, services, brokers
 	KeepResponses bool           // the first 4 KiB of an answer are kept, where printable
+	Proxy         string         // http://HOST:PORT or https://HOST:PORT that everything leaves through; empty: none
+	ProxyAuth     string         // its user:password; env:NAME or file:PATH
 
 	Watch func(http.RoundTripper) http.RoundTripper // put before every guarded transport; nil: nobody watches
 
@@ -35,11 +37,24 @@ type Policy struct {
 	RootCAs      *x509.CertPool    // instead of the system's authorities
 }
 
-// guard is what judges the addresses of this policy.
-func (p *Policy) guard(private bool) guard {
-	g := guard{denied: p.Deny, lookup: p.LookupIP, allowPrivate: private}
-	if g.lookup == nil {
-		g.lookup = net.DefaultResolver.LookupNetIP
+// network is the policy made ready: what all dials have in common.
+type network struct {
+	denied []netip.Prefix
+	lookup LookupIP
+	proxy  *proxy // nil: none
+}
+
+// open reads the proxy's credentials.
+func (p *Policy) open() (network, error) {
+	lookup := p.LookupIP
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupNetIP
 	}
-	return g
+	hop, err := newProxy(p)
+	return network{denied: p.Deny, lookup: (&resolver{lookup: lookup}).find, proxy: hop}, err
+}
+
+// guard is what judges the addresses of one dial.
+func (n network) guard(private bool) guard {
+	return guard{denied: n.denied, lookup: n.lookup, proxy: n.proxy, allowPrivate: private}
 }

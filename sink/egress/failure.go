@@ -44,7 +44,7 @@ func failed(err error) core.Answer {
 func Codes() []string {
 	return []string{
 		core.CodeURL, core.CodeHeader, core.CodeBlocked, "stopped", "no_descriptors", "dns_not_found",
-		"dns_unreachable", "dns_failure", CodeTimeout, "refused", "unreachable", "reset", "tls", "token", "eof", "malformed",
+		"dns_unreachable", "dns_failure", "proxy", CodeTimeout, "refused", "unreachable", "reset", "tls", "token", "eof", "malformed",
 	}
 }
 
@@ -55,6 +55,9 @@ func classify(err error) failure {
 	var dns *net.DNSError
 	var invalid *buildError
 	var token *tokenError
+	var hop *proxyError
+	var far *tunnelError
+	var silent *resolverError
 	switch {
 	case errors.As(err, &invalid):
 		return failure{core.Permanent, invalid.code, true}
@@ -62,6 +65,12 @@ func classify(err error) failure {
 		return failure{core.Permanent, core.CodeBlocked, true}
 	case errors.As(err, &token):
 		return failure{core.Retryable, "token", true}
+	case errors.As(err, &hop):
+		return failure{core.Ours, "proxy", false}
+	case errors.As(err, &far):
+		return failure{core.Retryable, "unreachable", true}
+	case errors.As(err, &silent):
+		return failure{core.Ours, "dns_unreachable", false}
 	case errors.Is(err, context.Canceled):
 		return failure{core.Ours, "stopped", false}
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -86,11 +95,12 @@ func classify(err error) failure {
 
 // classifyDNS tells a name that does not resolve from a resolver of ours that cannot be reached.
 func classifyDNS(err *net.DNSError) failure {
+	code := ours(err)
 	switch {
 	case err.IsNotFound:
 		return failure{core.Retryable, "dns_not_found", false}
-	case strings.Contains(err.Err, "connection refused"), strings.Contains(err.Err, "unreachable"):
-		return failure{core.Ours, "dns_unreachable", false}
+	case code != "":
+		return failure{core.Ours, code, false}
 	}
 	return failure{core.Retryable, "dns_failure", false}
 }

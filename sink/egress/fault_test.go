@@ -155,9 +155,7 @@ func attempt(t *testing.T, s *Sender, url string) core.Answer {
 }
 
 func openSender(t *testing.T) *Sender {
-	s := NewSender(&Policy{AllowPrivate: true, AllowHTTP: true, MaxInFlight: 8, KeepResponses: true, Version: "test"})
-	t.Cleanup(s.Close)
-	return s
+	return senderOf(t, &Policy{AllowPrivate: true, AllowHTTP: true, MaxInFlight: 8, KeepResponses: true, Version: "test"})
 }
 
 const okHead = "HTTP/1.1 200 OK\r\n"
@@ -389,7 +387,7 @@ func TestUnreachable(t *testing.T) {
 	if a := attempt(t, openSender(t), url); a.Code != "refused" || a.Class != core.Retryable || a.Remote != "" {
 		t.Errorf("got %+v", a)
 	}
-	closed := NewSender(&Policy{AllowHTTP: true, AllowPorts: []uint16{uint16(l.Addr().(*net.TCPAddr).Port)}})
+	closed := senderOf(t, &Policy{AllowHTTP: true, AllowPorts: []uint16{uint16(l.Addr().(*net.TCPAddr).Port)}})
 	if a := attempt(t, closed, url); a.Code != core.CodeBlocked || !strings.Contains(a.Reason, "blocked by egress policy (allow_private)") {
 		t.Errorf("got %+v", a)
 	}

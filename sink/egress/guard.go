@@ -67,6 +67,7 @@ type guard struct {
 	allowPrivate bool
 	denied       []netip.Prefix // the operator's own
 	lookup       LookupIP       // used by dial
+	proxy        *proxy         // as lookup; nil: none
 }
 
 // address judges one address and port.
@@ -150,15 +151,23 @@ func (g guard) dial(ctx context.Context, network, address string) (net.Conn, err
 	return g.connect(ctx, network, addrs, uint16(port))
 }
 
-// connect tries at most four addresses in turn, each with its share of the time left.
+// connect tries at most four addresses in turn, each with its share of the time left, through the proxy where there is
+// one.
 func (g guard) connect(ctx context.Context, network string, addrs []netip.Addr, port uint16) (net.Conn, error) {
 	d := net.Dialer{Control: g.control, KeepAlive: 15 * time.Second}
 	addrs = addrs[:min(len(addrs), 4)]
 	var failed error = errors.New("name has no address")
 	for i, addr := range addrs {
+		target := netip.AddrPortFrom(addr, port)
 		deadline, _ := ctx.Deadline()
-		d.Timeout = time.Until(deadline) / time.Duration(len(addrs)-i)
-		conn, err := d.DialContext(ctx, network, netip.AddrPortFrom(addr, port).String())
+		share, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(len(addrs)-i))
+		conn, err := net.Conn(nil), error(nil)
+		if g.proxy != nil {
+			conn, err = g.proxy.connect(share, target)
+		} else {
+			conn, err = d.DialContext(share, network, target.String())
+		}
+		cancel()
 		if err == nil {
 			return conn, nil
 		}

@@ -49,7 +49,11 @@ func (p *Policy) reach(ctx context.Context, c *Endpoint, found *Probed) error {
 	if err != nil {
 		return err
 	}
-	conn, err := p.guard(c.private).dial(ctx, "tcp", net.JoinHostPort(c.root.Hostname(), strconv.Itoa(int(port))))
+	n, err := p.open()
+	if err != nil {
+		return &proxyError{err}
+	}
+	conn, err := n.guard(c.private).dial(ctx, "tcp", net.JoinHostPort(c.root.Hostname(), strconv.Itoa(int(port))))
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,7 @@ func (c certificates) config() *tls.Config {
 // routes keeps a client for each route: the plain ones for good, of the others those used last.
 type routes struct {
 	policy        *Policy
+	network       network
 	public, local client // HTTP/1.1, no certificate of their own
 
 	mu     sync.Mutex // guards what follows
@@ -85,10 +86,14 @@ type kept struct {
 	client client
 }
 
-func newRoutes(p *Policy) *routes {
-	r := &routes{policy: p, others: map[route]*list.Element{}, recent: list.New()}
+func newRoutes(p *Policy) (*routes, error) {
+	n, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	r := &routes{policy: p, network: n, others: map[route]*list.Element{}, recent: list.New()}
 	r.public, r.local = r.open(route{}, certificates{roots: p.RootCAs}), r.open(route{private: true}, certificates{roots: p.RootCAs})
-	return r
+	return r, nil
 }
 
 // client finds the client of an endpoint, or makes it. Attempts in flight on a client that is let go end as they would.
@@ -119,7 +124,7 @@ func (r *routes) open(at route, c certificates) client {
 	if r.policy.RoundTripper != nil {
 		return client{pooled: r.policy.RoundTripper, fresh: r.policy.RoundTripper}
 	}
-	made := newClient(r.policy.guard(at.private), r.policy.MaxInFlight, at.http2, c.config())
+	made := newClient(r.network.guard(at.private), r.policy.MaxInFlight, at.http2, c.config())
 	if watch := r.policy.Watch; watch != nil {
 		return client{pooled: watch(made.pooled), fresh: watch(made.fresh)}
 	}

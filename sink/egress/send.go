@@ -36,11 +36,16 @@ type Sender struct {
 	drains sync.Pool
 }
 
-// NewSender makes a sender with its own pool of connections; Close gives them back.
-func NewSender(p *Policy) *Sender {
-	s := &Sender{policy: p, agent: "vigil/" + p.Version, routes: newRoutes(p)}
+// NewSender makes a sender with its own pool of connections; Close gives them back. It errs where the proxy of the policy
+// cannot be used.
+func NewSender(p *Policy) (*Sender, error) {
+	routes, err := newRoutes(p)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sender{policy: p, agent: "vigil/" + p.Version, routes: routes}
 	s.drains.New = func() any { b := make([]byte, maxDrain); return &b }
-	return s
+	return s, nil
 }
 
 // Send makes one attempt: everything within the endpoint's timeout. A connection from the pool that turns out to be
