@@ -59,6 +59,10 @@ lint: fmt-check ## gofumpt, vet, staticcheck
 test: ## every test; those on a real Kafka too where java and mvn are there
 	$(GO) test -count=1 -timeout 30m ./...
 
+.PHONY: faults
+faults: ## the tables of faulty receivers and of refused addresses, with the count of rows that came out as required
+	@$(GO) test -count=1 -v -run '^(TestFaults|TestSSRF)$$' ./sink/egress | grep -E ' rows, |--- FAIL|--- SKIP|^(ok|FAIL|panic)'
+
 .PHONY: race
 race: ## the short tests with the race detector, in random order
 	$(GO) test -short -race -shuffle=on -timeout 20m ./...

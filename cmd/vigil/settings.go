@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"os"
 	"strings"
 	"sync"
@@ -138,7 +139,20 @@ func newLog(cfg config.Log, w io.Writer) (zerolog.Logger, error) {
 	if cfg.Format == "console" || cfg.Format != "json" && terminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !colours(w)}
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+	log := zerolog.New(w).Level(level).With().Timestamp().Logger()
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(standardLog{log})
+	return log, nil
+}
+
+// standardLog takes what the standard library logs by itself, at the level debug: net/http tells there, as often as they
+// like, what receivers send out of place.
+type standardLog struct{ log zerolog.Logger }
+
+// Write implements io.Writer.
+func (s standardLog) Write(line []byte) (int, error) {
+	s.log.Debug().Str("text", strings.TrimSpace(string(line))).Msg("the standard library says")
+	return len(line), nil
 }
 
 // reached gives an error of a broker that stopped answering its exit code.

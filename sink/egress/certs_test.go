@@ -107,7 +107,7 @@ func secureServer(t *testing.T, settings *tls.Config, serve http.HandlerFunc) st
 	server := &http.Server{Handler: serve, TLSConfig: settings, ErrorLog: silent()}
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetHTTP2(settings.CipherSuites == nil)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

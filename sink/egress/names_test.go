@@ -33,14 +33,7 @@ type said struct {
 // serveNames answers questions for IPv4 addresses; those for IPv6 get an empty answer, or the same failure.
 func serveNames(t *testing.T, zone func(name string, n int) said) *names {
 	t.Helper()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	udp, tcp := onePort(t)
 	s := &names{addr: udp.LocalAddr().String()}
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -70,6 +63,23 @@ func serveNames(t *testing.T, zone func(name string, n int) said) *names {
 		serving.Wait()
 	})
 	return s
+}
+
+// onePort listens on the same port for both protocols; what is free for one may be taken for the other.
+func onePort(t *testing.T) (udp net.PacketConn, tcp net.Listener) {
+	t.Helper()
+	for range 20 {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if udp, err = net.ListenPacket("udp", tcp.Addr().String()); err == nil {
+			return udp, tcp
+		}
+		tcp.Close()
+	}
+	t.Fatal("no port is free for UDP and TCP")
+	return nil, nil
 }
 
 func (s *names) overTCP(conn net.Conn, zone func(string, int) said) {
