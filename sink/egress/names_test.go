@@ -16,9 +16,8 @@ import (
 
 // A names server is a resolver of our own: it answers over UDP and TCP what zone says. Its records have TTL 0.
 type names struct {
-	addr    string
-	asked   sync.Map // name to *atomic.Int32
-	stopTCP bool
+	addr  string
+	asked sync.Map // name to *atomic.Int32
 }
 
 // said is one answer of a names server.
