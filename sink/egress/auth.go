@@ -17,6 +17,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"vigil/config/endpoints"
+	"vigil/sink/core"
 )
 
 const (
@@ -68,7 +69,7 @@ func newTokens(o *endpoints.OAuth2, p *Policy) (*tokens, error) {
 	}
 	u, err := url.Parse(o.TokenURL)
 	if err != nil {
-		return nil, errors.New("token_url cannot be read")
+		return nil, &buildError{core.CodeURL, "token_url cannot be read"}
 	}
 	secret, err := endpoints.Secret(o.ClientSecret, p.LookupEnv)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vigil/sink/guard"
 )
 
 // backlogRows fill the queue of connections that nobody accepts: the kernel then drops every SYN.
@@ -41,7 +43,7 @@ func backlogRows() []row {
 		}
 		start := time.Now()
 		require(t, attemptWithin(t, openSender(t), fmt.Sprintf("http://%s/", address), 10*time.Second), "retryable timeout")
-		if took := time.Since(start); took > dialTimeout+time.Second {
+		if took := time.Since(start); took > guard.DialTimeout+time.Second {
 			t.Errorf("took %v", took)
 		}
 	}}}

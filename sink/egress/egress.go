@@ -4,15 +4,14 @@
 package egress
 
 import (
-	"context"
 	"crypto/x509"
-	"net"
+	"fmt"
 	"net/http"
 	"net/netip"
-)
 
-// LookupIP resolves a name, as net.Resolver.LookupNetIP does.
-type LookupIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	"vigil/config/endpoints"
+	"vigil/sink/guard"
+)
 
 // Policy says where webhooks may go and what all of them have in common.
 type Policy struct {
@@ -33,28 +32,20 @@ type Policy struct {
 	Watch func(http.RoundTripper) http.RoundTripper // put before every guarded transport; nil: nobody watches
 
 	RoundTripper http.RoundTripper // instead of the network, in tests
-	LookupIP     LookupIP          // instead of the system's resolver
+	LookupIP     guard.LookupIP    // instead of the system's resolver
 	RootCAs      *x509.CertPool    // instead of the system's authorities
 }
 
-// network is the policy made ready: what all dials have in common.
-type network struct {
-	denied []netip.Prefix
-	lookup LookupIP
-	proxy  *proxy // nil: none
-}
-
-// open reads the proxy's credentials.
-func (p *Policy) open() (network, error) {
-	lookup := p.LookupIP
-	if lookup == nil {
-		lookup = net.DefaultResolver.LookupNetIP
+// open makes the way to the network ready; it reads the proxy's credentials.
+func (p *Policy) open() (*guard.Network, error) {
+	credentials := ""
+	if p.ProxyAuth != "" {
+		var err error
+		if credentials, err = endpoints.Secret(p.ProxyAuth, p.LookupEnv); err != nil {
+			return nil, fmt.Errorf("egress proxy: %w", err)
+		}
 	}
-	hop, err := newProxy(p)
-	return network{denied: p.Deny, lookup: (&resolver{lookup: lookup}).find, proxy: hop}, err
-}
-
-// guard is what judges the addresses of one dial.
-func (n network) guard(private bool) guard {
-	return guard{denied: n.denied, lookup: n.lookup, proxy: n.proxy, allowPrivate: private}
+	return guard.Open(guard.Settings{
+		Denied: p.Deny, Lookup: p.LookupIP, Proxy: p.Proxy, Credentials: credentials, Agent: "vigil/" + p.Version, RootCAs: p.RootCAs,
+	})
 }

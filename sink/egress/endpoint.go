@@ -15,8 +15,12 @@ import (
 
 	"vigil/config/endpoints"
 	"vigil/sink/core"
+	"vigil/sink/guard"
 	"vigil/webhook"
 )
+
+// inlinePorts are what an inline URL may name; an endpoint's own URL may name any port that is not refused.
+var inlinePorts = []uint16{80, 443, 8080, 8443}
 
 // Endpoint is where deliveries go: a named one, or what all inline URLs share.
 type Endpoint struct {
@@ -77,7 +81,7 @@ func NewEndpoints(p *Policy, list []endpoints.Endpoint) (*Endpoints, error) {
 func newEndpoint(p *Policy, e endpoints.Endpoint) (*Endpoint, error) {
 	root, err := url.Parse(e.URL)
 	if err != nil {
-		return nil, errors.New("url cannot be read")
+		return nil, &buildError{core.CodeURL, "url cannot be read"}
 	}
 	c := &Endpoint{
 		root: root, address: Fingerprint(e.URL), last: &atomic.Pointer[joined]{}, headers: http.Header{},
@@ -256,9 +260,9 @@ func (e *Endpoint) check(p *Policy, u *url.URL) error {
 	case hasControl(u.Path):
 		return &buildError{core.CodeURL, "url has a control character in its path"}
 	case e.ports != nil && !slices.Contains(e.ports, port):
-		return &blockedError{"port"}
+		return &guard.BlockedError{Setting: "port"}
 	}
-	return guard{allowPrivate: e.private, denied: p.Deny}.host(u.Hostname(), port)
+	return guard.Guard{AllowPrivate: e.private, Denied: p.Deny}.Host(u.Hostname(), port)
 }
 
 // port is the port of a URL, by its scheme where it names none.
@@ -269,7 +273,7 @@ func (e *Endpoint) port(u *url.URL) (uint16, error) {
 		port = 443
 	case "http":
 		if !e.http {
-			return 0, &blockedError{"allow_http"}
+			return 0, &guard.BlockedError{Setting: "allow_http"}
 		}
 		port = 80
 	default:

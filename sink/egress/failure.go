@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"vigil/sink/core"
+	"vigil/sink/guard"
 	"vigil/webhook"
 )
 
@@ -51,16 +52,19 @@ func Codes() []string {
 // classify says what an error of an attempt means (delivery 3). The order matters: a blocked or refused dial is wrapped
 // in the same *net.OpError as a slow one.
 func classify(err error) failure {
-	var blocked *blockedError
+	var blocked *guard.BlockedError
 	var dns *net.DNSError
 	var invalid *buildError
+	var host *guard.HostError
 	var token *tokenError
-	var hop *proxyError
-	var far *tunnelError
-	var silent *resolverError
+	var hop *guard.ProxyError
+	var far *guard.TunnelError
+	var silent *guard.ResolverError
 	switch {
 	case errors.As(err, &invalid):
 		return failure{core.Permanent, invalid.code, true}
+	case errors.As(err, &host):
+		return failure{core.Permanent, core.CodeURL, true}
 	case errors.As(err, &blocked):
 		return failure{core.Permanent, core.CodeBlocked, true}
 	case errors.As(err, &token):
@@ -95,7 +99,7 @@ func classify(err error) failure {
 
 // classifyDNS tells a name that does not resolve from a resolver of ours that cannot be reached.
 func classifyDNS(err *net.DNSError) failure {
-	code := ours(err)
+	code := guard.Ours(err)
 	switch {
 	case err.IsNotFound:
 		return failure{core.Retryable, "dns_not_found", false}

@@ -17,7 +17,7 @@ import (
 
 // Types of HTTP/2 frames, and flags (RFC 9113).
 const (
-	frameData, frameHeaders, frameReset, frameSettings, framePing, frameGoAway, frameContinuation = 0, 1, 3, 4, 6, 7, 9
+	frameBody, frameHeaders, frameReset, frameSettings, framePing, frameGoAway, frameContinuation = 0, 1, 3, 4, 6, 7, 9
 	endStream, endHeaders                                                                         = 1, 4
 )
 
@@ -85,7 +85,7 @@ func ok200(w io.Writer, stream uint32, _ int) bool {
 
 // endless writes head, then again until nobody takes it. What follows head is of stream 1: the first of a connection.
 func endless(head func(stream uint32) []byte, again func(stream uint32) []byte) func(io.Writer, uint32, int) bool {
-	many := bytes.Repeat(again(1), 16)
+	many := bytes.Repeat(again(1), 4)
 	return func(w io.Writer, stream uint32, _ int) bool {
 		_, err := w.Write(head(stream))
 		for err == nil {
@@ -114,7 +114,7 @@ func twoAttempt(t *testing.T, a *authority, url string, timeout time.Duration, t
 func http2Rows() []row {
 	settings := frame(frameSettings, 0, 0, nil)
 	goAway := func(last uint32) []byte { return frame(frameGoAway, 0, 0, append(word(last), word(0)...)) }
-	data := func(stream uint32) []byte { return frame(frameData, 0, stream, make([]byte, 1000)) }
+	content := func(stream uint32) []byte { return frame(frameBody, 0, stream, make([]byte, 1000)) }
 	headers := func(stream uint32) []byte { return frame(frameHeaders, endHeaders, stream, status200) }
 	var rows []row
 	for _, c := range []struct {
@@ -153,7 +153,7 @@ func http2Rows() []row {
 			return ok200(w, stream, n)
 		}, 2, "success 200"},
 		{"stream reset in the body", func(w io.Writer, stream uint32, _ int) bool {
-			_, err := w.Write(append(append(headers(stream), data(stream)...), frame(frameReset, 0, stream, word(2))...))
+			_, err := w.Write(append(append(headers(stream), content(stream)...), frame(frameReset, 0, stream, word(2))...))
 			return err == nil
 		}, 1, "success 200"},
 		{"SETTINGS flood", endless(nothing, func(uint32) []byte { return settings }), 1, "retryable malformed"},
@@ -161,7 +161,7 @@ func http2Rows() []row {
 		{"CONTINUATION flood", endless(func(stream uint32) []byte { return frame(frameHeaders, 0, stream, status200) }, func(stream uint32) []byte {
 			return frame(frameContinuation, 0, stream, bytes.Repeat([]byte{0x88}, 1000))
 		}), 1, "retryable malformed"},
-		{"infinite body", endless(headers, data), 1, "success 200"},
+		{"infinite body", endless(headers, content), 1, "success 200"},
 		{"unknown frames", endless(nothing, func(uint32) []byte { return frame(0x42, 0, 0, make([]byte, 1000)) }), 1, "retryable malformed"},
 		{"answer to another stream", func(w io.Writer, stream uint32, _ int) bool {
 			_, err := w.Write(frame(frameHeaders, endHeaders|endStream, stream+2, status200))
@@ -194,7 +194,7 @@ func http2Rows() []row {
 		a := newAuthority(t)
 		per := map[string]uint64{}
 		for name, script := range map[string]func(io.Writer, uint32, int) bool{
-			"infinite": endless(headers, data),
+			"infinite": endless(headers, content),
 			"short":    func(w io.Writer, stream uint32, n int) bool { ok200(w, stream, n); return false },
 		} {
 			s, p := serveTwo(t, a, settings, script), &Policy{MaxInFlight: 4, RootCAs: a.pool}

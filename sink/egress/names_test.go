@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"vigil/sink/guard"
 )
 
 // A names server is a resolver of our own: it answers over UDP and TCP what zone says. Its records have TTL 0.
@@ -175,7 +177,7 @@ func appendRecord(out []byte, kind uint16, value []byte) []byte {
 }
 
 // lookup resolves through the server, with the resolver of Go.
-func (s *names) lookup() LookupIP {
+func (s *names) lookup() guard.LookupIP {
 	r := &net.Resolver{PreferGo: true, StrictErrors: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, s.addr)

@@ -10,6 +10,7 @@ import (
 
 	"vigil/config/endpoints"
 	"vigil/sink/core"
+	"vigil/sink/guard"
 )
 
 // Probed is what a look at an endpoint found.
@@ -27,6 +28,10 @@ const CodeSettings = "settings"
 // address that its host resolves to, connects, and completes the TLS handshake. The error says more than an owner of
 // the URL may know: it is for the operator.
 func (p *Policy) Probe(ctx context.Context, e endpoints.Endpoint) (Probed, error) {
+	n, err := p.open()
+	if err != nil {
+		return Probed{Code: CodeSettings}, err
+	}
 	c, err := newEndpoint(p, e)
 	if err != nil {
 		if code := classify(err).code; code == core.CodeBlocked || code == core.CodeURL {
@@ -35,25 +40,21 @@ func (p *Policy) Probe(ctx context.Context, e endpoints.Endpoint) (Probed, error
 		return Probed{Code: CodeSettings}, err
 	}
 	found := Probed{Signed: c.signer != nil}
-	if err := p.reach(ctx, c, &found); err != nil {
+	if err := reach(ctx, n, c, &found); err != nil {
 		found.Code = classify(err).code
 		return found, err
 	}
 	return found, nil
 }
 
-func (p *Policy) reach(ctx context.Context, c *Endpoint, found *Probed) error {
+func reach(ctx context.Context, n *guard.Network, c *Endpoint, found *Probed) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	port, err := c.port(c.root)
 	if err != nil {
 		return err
 	}
-	n, err := p.open()
-	if err != nil {
-		return &proxyError{err}
-	}
-	conn, err := n.guard(c.private).dial(ctx, "tcp", net.JoinHostPort(c.root.Hostname(), strconv.Itoa(int(port))))
+	conn, err := n.Guard(c.private).Dial(ctx, "tcp", net.JoinHostPort(c.root.Hostname(), strconv.Itoa(int(port))))
 	if err != nil {
 		return err
 	}

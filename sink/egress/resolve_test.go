@@ -1,20 +1,19 @@
 package egress
 
 import (
-	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"vigil/config/endpoints"
 	"vigil/sink/core"
+	"vigil/sink/guard"
 )
 
 // namedAttempt makes an attempt at shop.example on the port of a local server, with a resolver of our own.
-func namedAttempt(t *testing.T, lookup LookupIP, port string) core.Answer {
+func namedAttempt(t *testing.T, lookup guard.LookupIP, port string) core.Answer {
 	t.Helper()
 	p := &Policy{MaxInFlight: 4, LookupIP: lookup}
 	e := compile(t, p, endpoints.Endpoint{URL: "http://shop.example:" + port + "/", Timeout: 5 * time.Second})
@@ -69,7 +68,7 @@ func nameRows() []row {
 			f := serve(t, say(okHead+"Content-Length: 0\r\n\r\n"))
 			start := time.Now()
 			require(t, namedAttempt(t, serveNames(t, c.zone).lookup(), portOf(t, f.url)), c.want)
-			if took := time.Since(start); took > dialTimeout+time.Second {
+			if took := time.Since(start); took > guard.DialTimeout+time.Second {
 				t.Errorf("took %v", took)
 			}
 		}})
@@ -82,31 +81,4 @@ func nameRows() []row {
 		_, port, _ := net.SplitHostPort(closedPort(t))
 		require(t, namedAttempt(t, s.lookup(), port), "retryable refused")
 	}})
-}
-
-// TestSlowNameIsNotADeadResolver: while one name is silent another that is answered shows that the resolver lives.
-func TestSlowNameIsNotADeadResolver(t *testing.T) {
-	silent := &net.DNSError{Err: "i/o timeout", IsTimeout: true}
-	for name, row := range map[string]struct {
-		other error
-		dead  bool
-	}{
-		"refuses the other": {&net.DNSError{Err: "no such host", IsNotFound: true}, false},
-		"fails the other":   {&net.DNSError{Err: "server misbehaving", IsTemporary: true}, false},
-		"silent":            {silent, true},
-	} {
-		r := &resolver{lookup: func(ctx context.Context, _, host string) ([]netip.Addr, error) {
-			if host == askName {
-				return nil, row.other
-			}
-			<-ctx.Done()
-			return nil, silent
-		}}
-		ctx, cancel := context.WithTimeout(t.Context(), askAfter+100*time.Millisecond)
-		_, err := r.find(ctx, "ip", "shop.example")
-		cancel()
-		if code := classify(err).code; (code == "dns_unreachable") != row.dead {
-			t.Errorf("%s: %v is %s", name, err, code)
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"vigil/config/endpoints"
+	"vigil/sink/guard"
 )
 
 // maxRoutes bounds the transports that are kept for endpoints with certificates of their own or HTTP/2.
@@ -73,7 +74,7 @@ func (c certificates) config() *tls.Config {
 // routes keeps a client for each route: the plain ones for good, of the others those used last.
 type routes struct {
 	policy        *Policy
-	network       network
+	network       *guard.Network
 	public, local client // HTTP/1.1, no certificate of their own
 
 	mu     sync.Mutex // guards what follows
@@ -124,7 +125,7 @@ func (r *routes) open(at route, c certificates) client {
 	if r.policy.RoundTripper != nil {
 		return client{pooled: r.policy.RoundTripper, fresh: r.policy.RoundTripper}
 	}
-	made := newClient(r.network.guard(at.private), r.policy.MaxInFlight, at.http2, c.config())
+	made := newClient(r.network.Guard(at.private), r.policy.MaxInFlight, at.http2, c.config())
 	if watch := r.policy.Watch; watch != nil {
 		return client{pooled: watch(made.pooled), fresh: watch(made.fresh)}
 	}

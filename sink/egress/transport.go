@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"vigil/sink/guard"
 )
 
 const (
@@ -29,10 +31,10 @@ type client struct {
 
 // newClient makes the transports as delivery 6 wants them: no proxy from the environment, no redirects (transports
 // follow none), no cookies, no decompression, bounded headers, HTTP/1.1, and HTTP/2 only where it is asked for.
-func newClient(g guard, maxInFlight int, http2 bool, secure *tls.Config) client {
+func newClient(g guard.Guard, maxInFlight int, http2 bool, secure *tls.Config) client {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := g.dial(ctx, network, address)
+			conn, err := g.Dial(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}

@@ -1,4 +1,6 @@
-package egress
+// Package guard is the only way of the sink to the network: it resolves names, refuses addresses that a webhook must not
+// reach, and connects to what it has judged in that same dial (delivery 8.2), directly or through a proxy. It never sends.
+package guard
 
 import (
 	"context"
@@ -11,11 +13,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"vigil/sink/core"
 )
 
-const dialTimeout = 2 * time.Second // names and connection together
+// DialTimeout bounds a dial: names and connection together.
+const DialTimeout = 2 * time.Second
 
 // refused4 is every part of IPv4 that is not the public internet (IANA special-purpose registry), and one address that
 // is: 168.63.129.16 is the wire server of a cloud.
@@ -40,9 +41,6 @@ var (
 // refusedPorts are never dialled: mail, shells, and services that answer to whoever reaches them.
 var refusedPorts = []uint16{22, 25, 2375, 2379, 5432, 6379, 8500, 9092, 9200, 10250, 11211}
 
-// inlinePorts are what an inline URL may name; an endpoint's own URL may name any port that is not refused.
-var inlinePorts = []uint16{80, 443, 8080, 8443}
-
 func prefixes(list ...string) []netip.Prefix {
 	out := make([]netip.Prefix, len(list))
 	for i, s := range list {
@@ -55,80 +53,86 @@ func within(addr netip.Addr, list []netip.Prefix) bool {
 	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// blockedError says that the egress policy forbids an address. Its text names the setting, never what a name resolved
+// BlockedError says that the egress policy forbids an address. Its text names the setting, never what a name resolved
 // to: that would tell the owner of a URL what our network looks like.
-type blockedError struct{ setting string }
+type BlockedError struct{ Setting string }
 
 // Error implements error.
-func (e *blockedError) Error() string { return "blocked by egress policy (" + e.setting + ")" }
+func (e *BlockedError) Error() string { return "blocked by egress policy (" + e.Setting + ")" }
 
-// guard refuses addresses that a webhook must not reach (delivery 8.2). It judges the concrete address of every dial.
-type guard struct {
-	allowPrivate bool
-	denied       []netip.Prefix // the operator's own
-	lookup       LookupIP       // used by dial
+// HostError says that the host of a URL is none.
+type HostError struct{ why string }
+
+// Error implements error.
+func (e *HostError) Error() string { return e.why }
+
+// Guard refuses addresses that a webhook must not reach (delivery 8.2). It judges the concrete address of every dial.
+type Guard struct {
+	AllowPrivate bool           // loopback and private ranges are fine
+	Denied       []netip.Prefix // the operator's own, never fine
+	lookup       LookupIP       // used by Dial
 	proxy        *proxy         // as lookup; nil: none
 }
 
-// address judges one address and port.
-func (g guard) address(addr netip.Addr, port uint16) error {
+// Address judges one address and port.
+func (g Guard) Address(addr netip.Addr, port uint16) error {
 	switch {
 	case slices.Contains(refusedPorts, port):
-		return &blockedError{"port"}
-	case addr.Zone() != "", within(addr.Unmap(), g.denied):
-		return &blockedError{"address"}
-	case g.allowPrivate && within(addr, private) && !within(addr, metadata):
+		return &BlockedError{"port"}
+	case addr.Zone() != "", within(addr.Unmap(), g.Denied):
+		return &BlockedError{"address"}
+	case g.AllowPrivate && within(addr, private) && !within(addr, metadata):
 		return nil
 	case addr.Is4() && !within(addr, refused4):
 		return nil
 	case addr.Is6() && global6.Contains(addr) && !within(addr, refused6):
 		return nil
 	}
-	return &blockedError{"allow_private"}
+	return &BlockedError{"allow_private"}
 }
 
 // control is called by the dialer with the address it is about to connect to.
-func (g guard) control(_, address string, _ syscall.RawConn) error {
+func (g Guard) control(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return &blockedError{"address"}
+		return &BlockedError{"address"}
 	}
-	return g.address(ap.Addr(), ap.Port())
+	return g.Address(ap.Addr(), ap.Port())
 }
 
-// host judges the host of a URL before anything is resolved: cheap, for the message. Names that only exist inside a
+// Host judges the host of a URL before anything is resolved: cheap, for the message. Names that only exist inside a
 // network are refused here, what they resolve to at the dial.
-func (g guard) host(host string, port uint16) error {
+func (g Guard) Host(host string, port uint16) error {
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return g.address(addr, port)
+		return g.Address(addr, port)
 	}
 	if slices.Contains(refusedPorts, port) {
-		return &blockedError{"port"}
+		return &BlockedError{"port"}
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, c := range []byte(name) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
-			return &buildError{core.CodeURL, "host has a character that names do not have"}
+			return &HostError{"host has a character that names do not have"}
 		}
 	}
 	if last := name[strings.LastIndexByte(name, '.')+1:]; last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
-		return &blockedError{"address"} // 127.1, 0x7f.1, 2130706433: an address in disguise
+		return &BlockedError{"address"} // 127.1, 0x7f.1, 2130706433: an address in disguise
 	}
-	if g.allowPrivate {
+	if g.AllowPrivate {
 		return nil
 	}
 	for _, suffix := range []string{"localhost", "internal", "local", "svc", "localdomain"} {
 		if name == suffix || strings.HasSuffix(name, "."+suffix) {
-			return &blockedError{"allow_private"}
+			return &BlockedError{"allow_private"}
 		}
 	}
 	return nil
 }
 
-// dial resolves, judges all answers (one refused address among them refuses the name, since a mixed answer is a sign of
+// Dial resolves, judges all answers (one refused address among them refuses the name, since a mixed answer is a sign of
 // probing) and connects to the first that takes the connection. The dialer's Control judges each address once more.
-func (g guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+func (g Guard) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()
 	host, digits, err := net.SplitHostPort(address)
 	if err != nil {
@@ -144,7 +148,7 @@ func (g guard) dial(ctx context.Context, network, address string) (net.Conn, err
 	}
 	for i, addr := range addrs {
 		addrs[i] = addr.Unmap()
-		if err := g.address(addrs[i], uint16(port)); err != nil {
+		if err := g.Address(addrs[i], uint16(port)); err != nil {
 			return nil, err
 		}
 	}
@@ -153,7 +157,7 @@ func (g guard) dial(ctx context.Context, network, address string) (net.Conn, err
 
 // connect tries at most four addresses in turn, each with its share of the time left, through the proxy where there is
 // one.
-func (g guard) connect(ctx context.Context, network string, addrs []netip.Addr, port uint16) (net.Conn, error) {
+func (g Guard) connect(ctx context.Context, network string, addrs []netip.Addr, port uint16) (net.Conn, error) {
 	d := net.Dialer{Control: g.control, KeepAlive: 15 * time.Second}
 	addrs = addrs[:min(len(addrs), 4)]
 	var failed error = errors.New("name has no address")

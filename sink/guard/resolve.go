@@ -1,4 +1,4 @@
-package egress
+package guard
 
 import (
 	"context"
@@ -15,6 +15,9 @@ const (
 	askName  = "resolver-check.invalid."
 )
 
+// LookupIP resolves a name, as net.Resolver.LookupNetIP does.
+type LookupIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
 // resolver resolves names and tells a name that does not answer from a resolver of ours that is dead: while a lookup is
 // slow it asks for a name that every resolver refuses at once (RFC 6761).
 type resolver struct {
@@ -22,14 +25,14 @@ type resolver struct {
 	answered atomic.Int64 // when anything was last answered, in Unix ns
 }
 
-// resolverError says that our own resolver does not answer.
-type resolverError struct{ err error }
+// ResolverError says that our own resolver does not answer.
+type ResolverError struct{ err error }
 
 // Error implements error.
-func (e *resolverError) Error() string { return "our resolver does not answer: " + e.err.Error() }
+func (e *ResolverError) Error() string { return "our resolver does not answer: " + e.err.Error() }
 
 // Unwrap gives what it said.
-func (e *resolverError) Unwrap() error { return e.err }
+func (e *ResolverError) Unwrap() error { return e.err }
 
 // find is a LookupIP.
 func (r *resolver) find(ctx context.Context, network, host string) ([]netip.Addr, error) {
@@ -48,7 +51,7 @@ func (r *resolver) find(ctx context.Context, network, host string) ([]netip.Addr
 	}
 	r.note(err)
 	if err != nil && !isAnswer(err) && r.answered.Load() < start.UnixNano() {
-		return nil, &resolverError{err}
+		return nil, &ResolverError{err}
 	}
 	return addrs, err
 }
@@ -68,11 +71,11 @@ func isAnswer(err error) bool {
 	if !errors.As(err, &dns) {
 		return false
 	}
-	return dns.IsNotFound || !dns.IsTimeout && !isTimeout(err) && ours(dns) == ""
+	return dns.IsNotFound || !dns.IsTimeout && !errors.Is(err, context.DeadlineExceeded) && Ours(dns) == ""
 }
 
-// ours is the code of a failed lookup that no name has to do with; empty where one may.
-func ours(err *net.DNSError) string {
+// Ours is the code of a failed lookup that no name has to do with; empty where one may.
+func Ours(err *net.DNSError) string {
 	for text, code := range map[string]string{
 		"connection refused": "dns_unreachable", "unreachable": "dns_unreachable", "operation not permitted": "dns_unreachable",
 		"too many open files": "no_descriptors",

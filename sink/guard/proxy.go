@@ -1,4 +1,4 @@
-package egress
+package guard
 
 import (
 	"bufio"
@@ -13,8 +13,6 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
-
-	"vigil/config/endpoints"
 )
 
 const maxProxyHead = 8 << 10 // bytes of a proxy's answer to CONNECT
@@ -28,11 +26,11 @@ type proxy struct {
 }
 
 // newProxy reads a proxy's URL, http or https, and its credentials; nil where there is none.
-func newProxy(p *Policy) (*proxy, error) {
-	if p.Proxy == "" {
+func newProxy(s *Settings) (*proxy, error) {
+	if s.Proxy == "" {
 		return nil, nil
 	}
-	u, err := url.Parse(p.Proxy)
+	u, err := url.Parse(s.Proxy)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("egress proxy: its url must be http://HOST:PORT or https://HOST:PORT, without a password")
 	}
@@ -40,34 +38,30 @@ func newProxy(p *Policy) (*proxy, error) {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	hop := &proxy{address: net.JoinHostPort(u.Hostname(), port), greeting: "User-Agent: vigil/" + p.Version + "\r\n"}
+	hop := &proxy{address: net.JoinHostPort(u.Hostname(), port), greeting: "User-Agent: " + s.Agent + "\r\n"}
 	if u.Scheme == "https" {
-		hop.secure = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname(), RootCAs: p.RootCAs}
+		hop.secure = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname(), RootCAs: s.RootCAs}
 	}
-	if p.ProxyAuth != "" {
-		credentials, err := endpoints.Secret(p.ProxyAuth, p.LookupEnv)
-		if err != nil {
-			return nil, fmt.Errorf("egress proxy: %w", err)
-		}
-		hop.greeting += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(credentials)) + "\r\n"
+	if s.Credentials != "" {
+		hop.greeting += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(s.Credentials)) + "\r\n"
 	}
 	return hop, nil
 }
 
-// proxyError says that the hop failed, not what is behind it: no attempt is spent.
-type proxyError struct{ err error }
+// ProxyError says that the hop failed, not what is behind it: no attempt is spent.
+type ProxyError struct{ err error }
 
 // Error implements error.
-func (e *proxyError) Error() string { return "egress proxy: " + e.err.Error() }
+func (e *ProxyError) Error() string { return "egress proxy: " + e.err.Error() }
 
 // Unwrap gives the cause.
-func (e *proxyError) Unwrap() error { return e.err }
+func (e *ProxyError) Unwrap() error { return e.err }
 
-// tunnelError says that the proxy could not reach the target.
-type tunnelError struct{ status int }
+// TunnelError says that the proxy could not reach the target.
+type TunnelError struct{ status int }
 
 // Error implements error.
-func (e *tunnelError) Error() string {
+func (e *TunnelError) Error() string {
 	return fmt.Sprintf("the egress proxy answers %d for this address", e.status)
 }
 
@@ -76,7 +70,7 @@ func (p *proxy) connect(ctx context.Context, target netip.AddrPort) (net.Conn, e
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", p.address)
 	if err != nil {
-		return nil, &proxyError{err}
+		return nil, &ProxyError{err}
 	}
 	if p.secure != nil {
 		conn = tls.Client(conn, p.secure)
@@ -84,7 +78,7 @@ func (p *proxy) connect(ctx context.Context, target netip.AddrPort) (net.Conn, e
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	err = p.ask(conn, target)
 	if !stop() && err == nil {
-		err = &proxyError{ctx.Err()}
+		err = &ProxyError{ctx.Err()}
 	}
 	if err != nil {
 		_ = conn.Close()
@@ -96,27 +90,27 @@ func (p *proxy) connect(ctx context.Context, target netip.AddrPort) (net.Conn, e
 // ask sends CONNECT and reads the answer, no byte beyond it.
 func (p *proxy) ask(conn net.Conn, target netip.AddrPort) error {
 	if _, err := fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", target, target, p.greeting); err != nil {
-		return &proxyError{err}
+		return &ProxyError{err}
 	}
 	r := bufio.NewReader(io.LimitReader(conn, maxProxyHead))
 	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	switch {
-	case isTimeout(err): // it is up and waits for the target
+	case timedOut(err): // it is up and waits for the target
 		return err
 	case err != nil:
-		return &proxyError{err}
+		return &ProxyError{err}
 	}
 	switch status := resp.StatusCode; {
 	case status >= 200 && status <= 299 && r.Buffered() == 0:
 		return nil
 	case status >= 200 && status <= 299:
-		return &proxyError{errors.New("bytes follow its answer before anything was asked")}
+		return &ProxyError{errors.New("bytes follow its answer before anything was asked")}
 	case status == http.StatusForbidden:
-		return &blockedError{"proxy"}
+		return &BlockedError{"proxy"}
 	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
-		return &tunnelError{status}
+		return &TunnelError{status}
 	default:
-		return &proxyError{fmt.Errorf("it answers %d", status)}
+		return &ProxyError{fmt.Errorf("it answers %d", status)}
 	}
 }
 
@@ -128,3 +122,8 @@ type tunnel struct {
 
 // RemoteAddr implements net.Conn.
 func (t *tunnel) RemoteAddr() net.Addr { return t.target }
+
+func timedOut(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
