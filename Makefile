@@ -90,6 +90,10 @@ bench-sink: ## CPU per delivery, Kafka in and outcome out, beside a bare signed 
 	$(GO) build -o bin/bench ./bench
 	bin/bench deliveries $(BENCHFLAGS)
 
+.PHONY: sink-kills
+sink-kills: ## kill -9 of a sink under load, KILLS (100) times, on Apache Kafka: nothing lost, repeats bounded
+	VIGIL_SINK_KILLS=$(or $(KILLS),100) $(GO) test -count=1 -v -timeout 30m ./flowtest/kills
+
 .PHONY: microbench
 microbench: ## every Go benchmark; compare runs with bin/tools/benchstat
 	[ -z "$(BENCHES)" ] || $(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) $(BENCHES)

@@ -50,6 +50,7 @@ var rooms = map[string][]string{
 	"flowtest/model":   {"event", "campaign", "trigger", "calendar", "source"},
 	"flowtest/kafka":   nil,
 	"flowtest/crash":   {wild},
+	"flowtest/kills":   {wild},
 	"flowtest/stream":  {wild},
 	"flowtest/live":    {"campaign", "kafka", "replay", "trigger", "webhook"},
 	"flowtest/chaos":   {wild},

@@ -14,15 +14,17 @@ const pausedPark = time.Minute // how long a delivery of a paused campaign or en
 
 // parcel is a delivery in hand: what was read, and where its offset is kept.
 type parcel struct {
-	d      *webhook.Delivery // nil: the record is no delivery
-	bad    error             // why d is nil
-	record *kgo.Record
-	part   *partition
-	seq    uint64
-	lane   string    // its endpoint's name, or scheme://host
-	due    time.Time // when it may be tried
-	waited bool      // it has waited in memory before
-	spread bool      // it waits for, or has, its place among those that come back
+	d        *webhook.Delivery // nil: the record is no delivery
+	bad      error             // why d is nil
+	record   *kgo.Record
+	part     *partition
+	seq      uint64
+	lane     string    // its endpoint's name, or scheme://host
+	due      time.Time // when it may be tried
+	waited   bool      // it has waited in memory before
+	answered int       // status of its answer in an earlier life, which was not written any more
+
+	spread bool // it waits for, or has, its place among those that come back
 }
 
 // size is what a parcel counts for where memory is bounded.
@@ -45,6 +47,9 @@ func (d *dispatcher) arrive(p *parcel, now time.Time) {
 		return
 	case p.d == nil:
 		d.s.out.poison(p)
+		return
+	case p.answered != 0:
+		d.s.out.settle(p, core.Fate{Outcome: webhook.Delivered, Attempts: p.d.Attempt, Answer: &core.Answer{Status: p.answered}})
 		return
 	case p.part.tier != core.TierFirst:
 		at, delay := core.Due(p.part.tier, p.record.Timestamp, p.d.NotBefore)

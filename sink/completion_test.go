@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -47,6 +48,29 @@ func TestCompletionFileKeepsWhatNoCommitTells(t *testing.T) {
 			if n := b.unfinished(topic); n != 0 {
 				t.Errorf("%s: %d offsets not committed", topic, n)
 			}
+		}
+	})
+}
+
+// TestAnsweredIsNotSentAgain: a success whose outcome no broker took is written in the next life, not sent again.
+func TestAnsweredIsNotSentAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.cfg.DataDir = t.TempDir()
+		fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topics.Attempts, Err: kerr.NotEnoughReplicas, Count: -1})
+		stop := b.start()
+		b.put(fire("a1"), fire("a2"))
+		b.pass(2 * time.Second)
+		stop()
+		fault.Remove()
+		if n := b.unfinished(topics.Webhooks); n != 2 {
+			t.Errorf("%d offsets open though nothing is acked, want 2", n)
+		}
+		stop = b.start()
+		b.pass(5 * time.Second)
+		stop()
+		want(t, "attempts", b.attempts(), []string{"1 delivered", "1 delivered"})
+		if n := len(b.seen()); n != 2 || b.unfinished(topics.Webhooks) != 0 {
+			t.Errorf("%d requests for 2 deliveries, %d offsets open", n, b.unfinished(topics.Webhooks))
 		}
 	})
 }

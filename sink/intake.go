@@ -91,10 +91,12 @@ func (s *Sink) open(part *partition, r *kgo.Record) *parcel {
 		return nil
 	}
 	p := &parcel{d: d, bad: err, record: r, part: part, seq: seq}
-	if id, known := part.recalled[r.Offset]; known && id == p.identity() {
-		part.Finish(seq)
-		s.noteChange()
-		return nil
+	if e, known := part.recalled[r.Offset]; known && e.ID == p.identity() {
+		if p.answered = int(e.Status); p.answered == 0 {
+			part.Finish(seq)
+			s.noteChange()
+			return nil
+		}
 	}
 	if d == nil {
 		return p

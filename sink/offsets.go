@@ -20,9 +20,10 @@ import (
 //  3. all of them are acked: the offset is done;
 //  4. the watermark, below which everything is done, is committed together with a bitmap of what is done above it.
 //
-// A crash between 1 and 2 or 2 and 3 makes the same attempt again: a duplicate, never a loss. Between 3 and 4 as well,
-// unless the completion file of this instance, written right after 3 and never synced, tells of it; with 2 complete a
-// retry may then exist twice. After 4 nothing is repeated.
+// A crash between 1 and 2 or 2 and 3 makes the same attempt again: a duplicate, never a loss. Between 3 and 4 as well;
+// with 2 complete a retry may then exist twice. After 4 nothing is repeated. The completion file of this instance, never
+// synced, saves from most of that: right after 1 it notes a success, whose outcome the next life writes instead of sending
+// again, and right after 3 that the offset is done.
 
 const commitInterval = 200 * time.Millisecond
 
@@ -33,7 +34,7 @@ type partition struct {
 	id    int32
 	tier  core.Tier
 
-	recalled map[int64]uint64 // offsets that the completion file calls done, and their records; set before the first fetch
+	recalled map[int64]completion.Entry // by offset, what the completion file knows; set before the first fetch
 
 	// Owned by the dispatcher.
 	inFlight int
@@ -149,23 +150,29 @@ func (s *Sink) recall(ctx context.Context, parts []*partition) {
 		}
 		mine[p.tier][p.id] = p
 	}
-	done := s.done.Recall(func(tier uint32, id int32) bool { return mine[core.Tier(tier)][id] != nil })
+	noted := s.done.Recall(func(tier uint16, id int32) bool { return mine[core.Tier(tier)][id] != nil })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for at, id := range done {
+	for at, e := range noted {
 		p := mine[core.Tier(at.Topic)][at.Partition]
 		if p.recalled == nil {
-			p.recalled = map[int64]uint64{}
+			p.recalled = map[int64]completion.Entry{}
 		}
-		p.recalled[at.Offset] = id
+		p.recalled[at.Offset] = e
 	}
 }
 
 // finish marks a delivery done: what carries its outcome is acked.
 func (s *Sink) finish(p *parcel) {
 	p.part.Finish(p.seq)
-	s.done.Done(completion.Place{Topic: uint32(p.part.tier), Partition: p.part.id, Offset: p.record.Offset}, p.identity())
+	s.note(p, 0)
 	s.noteChange()
+}
+
+// note writes to the completion file: the status of an answer, or 0 for what is done.
+func (s *Sink) note(p *parcel, status int) {
+	s.done.Note(completion.Place{Topic: uint16(p.part.tier), Partition: p.part.id, Offset: p.record.Offset},
+		completion.Entry{ID: p.identity(), Status: uint16(status)})
 }
 
 // identity tells the record of a parcel from another one that may have had its offset once.

@@ -47,6 +47,7 @@ func (o *outbox) settle(p *parcel, f core.Fate) {
 	case webhook.Retry, webhook.Parked:
 		records = append(records, o.carry(p, f))
 	case webhook.Delivered:
+		o.sink.note(p, f.Answer.Status)
 	default:
 		records = append(records, o.dead(p, f.Code, f.Reason))
 	}

@@ -1,7 +1,8 @@
-// Package completion is the completion file: which deliveries of this instance are done, written down within
-// moments and never synced. It lies between an acked outcome and the next commit of offsets: a sink that is killed finds in it what
-// it had done since. It survives a kill, not a crash of the machine, and it is never needed: without it, or with a damaged one,
-// more deliveries are sent twice, none is lost. It never says that something is done which the broker has not got.
+// Package completion is the completion file: which deliveries of this instance are answered, and which are done, written
+// down within moments and never synced. It lies between an answer and the next commit of offsets: a sink that is killed
+// finds in it what it need not send again. It survives a kill, not a crash of the machine, and it is never needed:
+// without it, or with a damaged one, more deliveries are sent twice, none is lost. It never calls done what the broker
+// has not got.
 package completion
 
 import (
@@ -21,7 +22,7 @@ import (
 )
 
 const (
-	entrySize  = 28              // checksum, topic, partition, offset, identity
+	entrySize  = 28              // checksum, status, topic, partition, offset, identity
 	fileSize   = 1 << 20         // bytes before a new file is begun; the one before is kept
 	maxPending = 1 << 20         // bytes that wait for a slow disk; more are let go
 	quarantine = 5 * time.Second // after an error of the disk
@@ -29,9 +30,15 @@ const (
 
 // Place is one offset of one partition. Topic is a number of the caller's.
 type Place struct {
-	Topic     uint32
+	Topic     uint16
 	Partition int32
 	Offset    int64
+}
+
+// Entry is what is known of the record at a place.
+type Entry struct {
+	ID     uint64 // as ID gives it
+	Status uint16 // that of the answer where the outcome is not acked yet; 0: done
 }
 
 // ID tells the record at an offset from another one that may be there in another life of the topic.
@@ -47,7 +54,7 @@ func ID(at time.Time, name string) uint64 {
 	return h
 }
 
-// File is the completion file of one instance. Done may be called by many at a time.
+// File is the completion file of one instance. Note may be called by many at a time.
 type File struct {
 	path string
 	log  zerolog.Logger
@@ -72,14 +79,14 @@ func New(folder, name string, log zerolog.Logger) *File {
 	return f
 }
 
-// Done notes that the record at a place is done. It does not wait for the disk.
-func (f *File) Done(p Place, id uint64) {
+// Note notes what is known of the record at a place. It does not wait for the disk.
+func (f *File) Note(p Place, e Entry) {
 	if f.path == "" {
 		return
 	}
 	f.mu.Lock()
 	if len(f.pending) < maxPending {
-		f.pending = appendEntry(f.pending, p, id)
+		f.pending = appendEntry(f.pending, p, e)
 	}
 	f.mu.Unlock()
 	select {
@@ -88,13 +95,14 @@ func (f *File) Done(p Place, id uint64) {
 	}
 }
 
-func appendEntry(b []byte, p Place, id uint64) []byte {
+func appendEntry(b []byte, p Place, e Entry) []byte {
 	at := len(b)
 	b = append(b, 0, 0, 0, 0)
-	b = binary.BigEndian.AppendUint32(b, p.Topic)
+	b = binary.BigEndian.AppendUint16(b, e.Status)
+	b = binary.BigEndian.AppendUint16(b, p.Topic)
 	b = binary.BigEndian.AppendUint32(b, uint32(p.Partition))
 	b = binary.BigEndian.AppendUint64(b, uint64(p.Offset))
-	b = binary.BigEndian.AppendUint64(b, id)
+	b = binary.BigEndian.AppendUint64(b, e.ID)
 	binary.BigEndian.PutUint32(b[at:], crc32.ChecksumIEEE(b[at+4:]))
 	return b
 }
@@ -179,24 +187,24 @@ func (f *File) close() {
 	}
 }
 
-// Recall reads back what is done, by place, where wanted: the identity of each record. What cannot be read says nothing.
-func (f *File) Recall(wanted func(topic uint32, partition int32) bool) map[Place]uint64 {
+// Recall reads back what was noted last of each place that is wanted. What cannot be read says nothing.
+func (f *File) Recall(wanted func(topic uint16, partition int32) bool) map[Place]Entry {
 	if f.path == "" {
 		return nil
 	}
-	done := map[Place]uint64{}
+	noted := map[Place]Entry{}
 	for _, name := range [...]string{f.older(), f.path} {
 		text, err := read(name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			f.log.Warn().Err(fmt.Errorf("read the completion file: %w", err)).Msg("what was done since the last commit is sent again")
 		}
 		for ; len(text) >= entrySize; text = text[entrySize:] {
-			if p, id, ok := decodeEntry(text[:entrySize]); ok && wanted(p.Topic, p.Partition) {
-				done[p] = id
+			if p, e, ok := decodeEntry(text[:entrySize]); ok && wanted(p.Topic, p.Partition) {
+				noted[p] = e
 			}
 		}
 	}
-	return done
+	return noted
 }
 
 // read reads a file as far as one of ours can be long.
@@ -209,7 +217,8 @@ func read(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, fileSize+maxPending+entrySize))
 }
 
-func decodeEntry(b []byte) (p Place, id uint64, ok bool) {
-	p = Place{binary.BigEndian.Uint32(b[4:]), int32(binary.BigEndian.Uint32(b[8:])), int64(binary.BigEndian.Uint64(b[12:]))}
-	return p, binary.BigEndian.Uint64(b[20:]), binary.BigEndian.Uint32(b) == crc32.ChecksumIEEE(b[4:])
+func decodeEntry(b []byte) (p Place, e Entry, ok bool) {
+	p = Place{binary.BigEndian.Uint16(b[6:]), int32(binary.BigEndian.Uint32(b[8:])), int64(binary.BigEndian.Uint64(b[12:]))}
+	e = Entry{ID: binary.BigEndian.Uint64(b[20:]), Status: binary.BigEndian.Uint16(b[4:])}
+	return p, e, binary.BigEndian.Uint32(b) == crc32.ChecksumIEEE(b[4:])
 }

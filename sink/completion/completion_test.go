@@ -16,24 +16,25 @@ import (
 	"vigil/sink/completion"
 )
 
-func all(uint32, int32) bool { return true }
+func all(uint16, int32) bool { return true }
 
 // note runs a file just long enough to note these.
-func note(f *completion.File, done map[completion.Place]uint64) {
+func note(f *completion.File, done map[completion.Place]completion.Entry) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { f.Run(ctx) })
-	for p, id := range done {
-		f.Done(p, id)
+	for p, e := range done {
+		f.Note(p, e)
 	}
 	cancel()
 	running.Wait()
 }
 
-func places(from, n int) map[completion.Place]uint64 {
-	done := map[completion.Place]uint64{}
+func places(from, n int) map[completion.Place]completion.Entry {
+	done := map[completion.Place]completion.Entry{}
 	for i := from; i < from+n; i++ {
-		done[completion.Place{Topic: uint32(i % 4), Partition: int32(i % 8), Offset: int64(i)}] = uint64(i) * 7919
+		p := completion.Place{Topic: uint16(i % 4), Partition: int32(i % 8), Offset: int64(i)}
+		done[p] = completion.Entry{ID: uint64(i) * 7919, Status: uint16(i % 3 * 100)}
 	}
 	return done
 }
@@ -46,12 +47,20 @@ func TestWhatIsDoneIsRecalled(t *testing.T) {
 	if diff := cmp.Diff(first, second.Recall(all)); diff != "" {
 		t.Error(diff)
 	}
-	got := second.Recall(func(topic uint32, partition int32) bool { return topic == 1 && partition == 5 })
+	got := second.Recall(func(topic uint16, partition int32) bool { return topic == 1 && partition == 5 })
 	if len(got) != 125 {
 		t.Errorf("%d of one partition", len(got))
 	}
 	if got := completion.New(folder, "b", zerolog.Nop()).Recall(all); len(got) != 0 {
 		t.Errorf("%d of another instance", len(got))
+	}
+	at := completion.Place{Topic: 9, Offset: 7}
+	for _, status := range []uint16{204, 0} { // answered, then done
+		e := completion.Entry{ID: 1, Status: status}
+		note(second, map[completion.Place]completion.Entry{at: e})
+		if got := second.Recall(all)[at]; got != e {
+			t.Errorf("got %v, want %v", got, e)
+		}
 	}
 }
 
@@ -143,7 +152,7 @@ func TestDiskThatTakesNothing(t *testing.T) {
 		f := completion.New(folder, file, zerolog.New(&text))
 		begin := time.Now()
 		note(f, places(0, 10_000))
-		if got := f.Recall(func(uint32, int32) bool { return true }); name != "full" && len(got) != 0 {
+		if got := f.Recall(func(uint16, int32) bool { return true }); name != "full" && len(got) != 0 {
 			t.Errorf("%s: %d recalled", name, len(got))
 		}
 		if told := bytes.Count(text.Bytes(), []byte("not written")); told > 1 || name != "none" && told == 0 {
