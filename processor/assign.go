@@ -76,6 +76,7 @@ func (s *session) install(r *restored) error {
 	if err := part.adopt(r); err != nil {
 		return err
 	}
+	part.setAside(r.aside)
 	paused := map[string][]int32{}
 	for _, topic := range s.inputs {
 		paused[topic] = []int32{part.id}

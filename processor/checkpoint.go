@@ -101,7 +101,7 @@ func (p *partition) unstored() []state.Row {
 }
 
 func (p *partition) meta() state.Meta {
-	return state.Meta{Offset: p.offset.Load(), TopicID: p.topicID, Schema: recordsSchema, Written: time.Now().UnixMilli()}
+	return state.Meta{Offset: p.offset.Load(), TopicID: p.topicID, Schema: recordsSchema, Written: time.Now().UnixMilli(), Digest: p.engine.Digest()}
 }
 
 // writeAt writes rows and meta. A fault of the disk costs the cache, not the data: the next restore reads more of the

@@ -1,6 +1,9 @@
 package processor
 
 import (
+	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -8,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/event"
+	"vigil/trigger"
 )
 
 // What a dead letter carries at most, in bytes; its topic takes 2 MiB. A record that the topic refused would stop its
@@ -21,11 +25,53 @@ const (
 // codeFault is the reason of a record on which the engine itself failed.
 const codeFault = "engine_fault"
 
-// faults are the records on which an engine panicked in the life of this process.
+// codeState is the reason of a record of vigil.state that cannot be read.
+const codeState = "state_unreadable"
+
+// faults are what an engine failed on in the life of this process: records on which it panicked, and users whose record it
+// could not read, with how often.
 type faults struct {
-	mu  sync.Mutex
-	ids map[fault]bool // guarded by mu
-	any atomic.Bool
+	mu    sync.Mutex
+	ids   map[fault]bool // guarded by mu
+	users map[string]int // guarded by mu
+	any   atomic.Bool    // there are ids
+	bad   atomic.Bool    // there are users
+}
+
+// addUser notes a user whose record could not be read, if that is what err is about. A record of a newer version is
+// another matter: there are programs that can read it.
+func (f *faults) addUser(err error) {
+	var bad *trigger.RecordError
+	if !errors.As(err, &bad) || errors.Is(err, trigger.ErrNewer) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.users == nil {
+		f.users = map[string]int{}
+	}
+	f.users[bad.User]++
+	f.bad.Store(true)
+}
+
+// user is how often a user's record could not be read.
+func (f *faults) user(name string) int {
+	if !f.bad.Load() {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.users[name]
+}
+
+// setAside is what becomes of a record of the changelog that cannot be read: a dead letter. Its user begins anew.
+func (p *partition) setAside(records map[string]*kgo.Record) {
+	for _, user := range slices.Sorted(maps.Keys(records)) {
+		r := records[user]
+		p.cfg.Log.Error().Str("topic", r.Topic).Int32("partition", r.Partition).Int64("offset", r.Offset).Str("user", user).
+			Msg("the state of a user cannot be read: it goes to the dead letters, the user begins anew")
+		p.deadLetter(r, &event.Error{Code: codeState, Msg: "the state of a user cannot be read"})
+	}
 }
 
 type fault struct {

@@ -7,7 +7,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -27,11 +26,13 @@ const (
 // restored is a partition's state as Kafka has it, ready to go on.
 type restored struct {
 	part    *partition
+	catalog *campaign.Catalog
 	engine  *trigger.Engine
 	store   state.Store
 	topicID string
-	offset  int64 // the next changelog offset
-	tail    int64 // changelog records read
+	offset  int64                  // the next changelog offset
+	tail    int64                  // changelog records read
+	aside   map[string]*kgo.Record // of the changelog, by user: what cannot be read
 	emit    func(*trigger.Decision)
 	began   time.Time
 	err     error
@@ -46,12 +47,16 @@ func (r *restored) close() {
 // restore makes the engine of a partition: the rows of the store, then the changelog behind them up to its end.
 // It runs after the group's offsets were fetched, hence after every transaction of the owner before was decided.
 func (s *session) restore(ctx context.Context, part *partition, cat *campaign.Catalog) *restored {
-	r := &restored{part: part, began: time.Now()}
-	r.engine = trigger.New(cat, s.cfg.Times, func(d *trigger.Decision) { r.emit(d) })
+	r := &restored{part: part, catalog: cat, began: time.Now()}
+	r.engine = s.newEngine(r)
 	if r.err = s.fill(ctx, r); r.err != nil {
 		r.err = fmt.Errorf("restore partition %d: %w", part.id, r.err)
 	}
 	return r
+}
+
+func (s *session) newEngine(r *restored) *trigger.Engine {
+	return trigger.New(r.catalog, s.cfg.Times, func(d *trigger.Decision) { r.emit(d) })
 }
 
 func (s *session) fill(ctx context.Context, r *restored) error {
@@ -64,17 +69,9 @@ func (s *session) fill(ctx context.Context, r *restored) error {
 	if err != nil {
 		return err
 	}
-	meta, err := s.open(ctx, r, func(m state.Meta) string { return unfit(m, r.topicID, first, end) })
-	if err != nil {
+	if r.offset, err = s.fromDisk(ctx, r, first, end); err != nil {
 		return err
 	}
-	err = r.store.Scan(func(key, value []byte) error { return r.engine.Load(string(key), value) })
-	if err != nil {
-		return err
-	}
-	r.engine.Checkpoint(func(string, []byte) {}) // what came from the store is there
-	r.engine.Stored()
-	r.offset = max(meta.Offset, first)
 	if err := s.replay(ctx, r, end); err != nil {
 		return err
 	}
@@ -146,51 +143,84 @@ func unfit(m state.Meta, topicID string, first, end int64) string {
 	return ""
 }
 
-// open opens the store of a partition, and wipes it first where it is of no use.
-func (s *session) open(ctx context.Context, r *restored, unfit func(state.Meta) string) (state.Meta, error) {
+// fromDisk opens the store of a partition and loads what it holds into the engine; it tells the changelog offset to go on
+// at. A store that is of no use, for whatever reason, is wiped: all of it is in the changelog.
+func (s *session) fromDisk(ctx context.Context, r *restored, first, end int64) (int64, error) {
 	if s.cfg.DataDir == "" {
 		r.store = state.NewMemory()
-		return state.Meta{}, nil
+		return first, nil
 	}
-	dir := filepath.Join(s.cfg.DataDir, "state", r.part.label())
-	var store *state.Badger
-	var meta state.Meta
-	var err error
+	store, meta, err := s.open(ctx, s.folder(r))
+	switch {
+	case ctx.Err() != nil, errors.Is(err, errFatal):
+		return 0, err
+	case errors.Is(err, state.ErrFull): // what is there may serve the next start
+		s.withoutDisk(r, err)
+		return first, nil
+	case err == nil:
+		r.store = store
+		if err = r.loadStore(store, meta, func() string { return unfit(meta, r.topicID, first, end) }); err == nil {
+			return max(meta.Offset, first), nil
+		}
+		r.store = nil
+		_ = store.Close() // its content is thrown away
+		r.engine = s.newEngine(r)
+	}
+	s.cfg.Log.Warn().Int32("partition", r.part.id).Str("reason", err.Error()).Msg("local state is rebuilt from the changelog")
+	s.metrics.rebuilds.Inc()
+	if err := s.anew(r); err != nil {
+		s.withoutDisk(r, err)
+	}
+	return first, nil
+}
+
+func (s *session) folder(r *restored) string {
+	return filepath.Join(s.cfg.DataDir, "state", r.part.label())
+}
+
+// loadStore loads a store's rows, and errs where they are not all that was written.
+func (r *restored) loadStore(store *state.Badger, meta state.Meta, unfit func() string) error {
+	if reason := unfit(); reason != "" {
+		return errors.New(reason)
+	}
+	rows := 0
+	err := store.Scan(func(key, value []byte) error {
+		rows++
+		if r.part.faults.user(string(key)) > 0 {
+			return fmt.Errorf("the record of user %q could not be read", key)
+		}
+		return r.engine.Load(string(key), value)
+	})
+	if err != nil {
+		return err
+	}
+	r.engine.Checkpoint(func(string, []byte) {}) // what came from the store is there
+	r.engine.Stored()
+	switch {
+	case meta == state.Meta{} && rows > 0:
+		return errors.New("it does not say what it is")
+	case !meta.Torn && r.engine.Digest() != meta.Digest:
+		return errors.New("rows are missing or damaged")
+	}
+	return store.Trust()
+}
+
+// open opens the store in a folder; it waits a while for another owner to let go.
+func (s *session) open(ctx context.Context, dir string) (*state.Badger, state.Meta, error) {
 	for began := time.Now(); ; {
-		if store, meta, err = state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet}); err == nil || !locked(err) {
-			break
+		store, meta, err := state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet})
+		if !errors.Is(err, state.ErrLocked) {
+			return store, meta, err
 		}
 		if time.Since(began) > lockWait {
-			return meta, fmt.Errorf("%w: another process has %s open: give each its own data_dir: %w", errFatal, dir, err)
+			return nil, meta, fmt.Errorf("%w: another process has %s open: give each its own data_dir: %w", errFatal, dir, err)
 		}
 		select {
 		case <-ctx.Done():
-			return meta, ctx.Err()
+			return nil, meta, ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	reason := ""
-	if errors.Is(err, state.ErrFull) { // what is there may serve the next start
-		s.withoutDisk(r, err)
-		return state.Meta{}, nil
-	}
-	if err != nil {
-		reason = err.Error()
-	} else if reason = unfit(meta); reason == "" {
-		r.store = store
-		return meta, nil
-	}
-	s.cfg.Log.Warn().Int32("partition", r.part.id).Str("reason", reason).Msg("local state is rebuilt from the changelog")
-	s.metrics.rebuilds.Inc()
-	if store != nil {
-		_ = store.Close() // its content is thrown away
-	}
-	if store, meta, err = s.anew(dir); err != nil {
-		s.withoutDisk(r, err)
-		return state.Meta{}, nil
-	}
-	r.store = store
-	return meta, nil
 }
 
 // withoutDisk keeps the state of a partition in memory. The disk is a cache: without it the next start reads the
@@ -203,14 +233,18 @@ func (s *session) withoutDisk(r *restored, err error) {
 }
 
 // anew opens an empty store in place of one that is of no use.
-func (s *session) anew(dir string) (*state.Badger, state.Meta, error) {
+func (s *session) anew(r *restored) error {
+	dir := s.folder(r)
 	if err := state.Wipe(dir); err != nil {
-		return nil, state.Meta{}, err
+		return err
 	}
-	return state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet})
+	store, _, err := state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet})
+	if err != nil {
+		return err
+	}
+	r.store = store
+	return store.Trust()
 }
-
-func locked(err error) bool { return strings.Contains(err.Error(), "Cannot acquire directory lock") }
 
 // replay reads the changelog from the store's offset to the end.
 func (s *session) replay(ctx context.Context, r *restored, end int64) error {
@@ -256,5 +290,26 @@ func (r *restored) load(record *kgo.Record) error {
 		return nil
 	}
 	r.tail++
-	return r.engine.Load(string(record.Key), record.Value)
+	key := string(record.Key)
+	if r.part.faults.user(key) > 1 { // the first time it may have been the disk
+		return r.leaveOut(key, record)
+	}
+	err := r.engine.Load(key, record.Value)
+	if errors.As(err, new(*trigger.RecordError)) && !errors.Is(err, trigger.ErrNewer) {
+		return r.leaveOut(key, record)
+	}
+	if err != nil {
+		return fmt.Errorf("%s/%d at offset %d: %w", record.Topic, record.Partition, record.Offset, err)
+	}
+	delete(r.aside, key)
+	return nil
+}
+
+// leaveOut loads nothing in place of a record that cannot be read.
+func (r *restored) leaveOut(key string, record *kgo.Record) error {
+	if r.aside == nil {
+		r.aside = map[string]*kgo.Record{}
+	}
+	r.aside[key] = record
+	return r.engine.Load(key, nil)
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/trigger"
 )
 
 // errFatal marks what no new try mends: the process ends with it, so that its partitions are free for others.
@@ -35,6 +37,7 @@ var remedies = []remedy{
 	{kerr.SaslAuthenticationFailed, true, "the brokers refuse the credentials, or they have expired: renew sasl.username and sasl.password in kafka.properties and start again"},
 	{kerr.UnsupportedSaslMechanism, true, "set sasl.mechanism in kafka.properties to one that the brokers offer"},
 	{kerr.FencedInstanceID, true, "another process runs with the same instance: give each its own (instance: NAME; the default is the host name)"},
+	{trigger.ErrNewer, true, "run the version that wrote it, or a newer one, here too; the partition moves to a process that can read it"},
 	{kerr.ProducerFenced, false, "the transaction took longer than the brokers allow, or another process runs with the same group and instance: give each its own"},
 	{kerr.InvalidProducerEpoch, false, "the transaction took longer than the brokers allow; if this comes again and again, look at the brokers' load and logs"},
 	{kerr.UnknownTopicID, false, "a topic was deleted or made anew while in use"},

@@ -17,6 +17,7 @@ import (
 const (
 	prefixRow = 'u'
 	keyMeta   = "m"
+	keyTorn   = "w" // there from the first transaction of a Write to its last
 )
 
 // Sizes of one database; there is one for each partition (streaming 6). A batch of Badger is 15 % of a memtable.
@@ -51,8 +52,8 @@ type Badger struct {
 }
 
 // OpenBadger opens the store in dir, made where it is missing, and tells the meta of the last Write; the zero Meta
-// where there was none. ErrFull means that the disk has no room for a store; any other error that the folder is of no use:
-// see Wipe.
+// where there was none. ErrFull means that the disk has no room for a store, ErrLocked that the folder is another's; any
+// other error that it is of no use: see Wipe.
 func OpenBadger(dir string, opt Options) (*Badger, Meta, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, Meta{}, fmt.Errorf("make the state folder: %w", err)
@@ -72,20 +73,48 @@ func OpenBadger(dir string, opt Options) (*Badger, Meta, error) {
 		WithCompression(options.Snappy).
 		WithMetricsEnabled(false).
 		WithDetectConflicts(false).
+		WithChecksumVerificationMode(options.OnBlockRead).
 		WithSyncWrites(false)
 	if opt.Idle {
 		o = o.WithNumCompactors(0)
 	}
-	db, err := badger.Open(o)
+	leave, err := b.enter()
 	if err != nil {
+		return nil, Meta{}, err
+	}
+	db, err := b.openDB(o)
+	if err != nil {
+		leave()
+		if isLocked(err) {
+			err = fmt.Errorf("%w: %w", ErrLocked, err)
+		}
 		return nil, Meta{}, fmt.Errorf("open the state in %s: %w", dir, err)
 	}
 	b.db = db
 	raw, err := b.read([]byte(keyMeta))
+	var torn []byte
+	if err == nil {
+		torn, err = b.read([]byte(keyTorn))
+	}
 	if err != nil {
 		return nil, Meta{}, errors.Join(err, db.Close())
 	}
-	return b, decodeMeta(raw), nil
+	meta := decodeMeta(raw)
+	meta.Torn = torn != nil
+	return b, meta, nil
+}
+
+// openDB opens the database; a panic over what it finds there is an error.
+func (b *Badger) openDB(o badger.Options) (db *badger.DB, err error) {
+	if err := b.checkTables(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the files are damaged: %v", v)
+		}
+	}()
+	return badger.Open(o)
 }
 
 // Wipe removes the folder of a store that is closed; a folder that is not there is fine.
@@ -119,9 +148,14 @@ func (b *Badger) read(key []byte) (value []byte, err error) {
 	return value, nil
 }
 
-// Scan calls f for every row, until f errs.
-func (b *Badger) Scan(f func(key, value []byte) error) error {
-	err := b.db.View(func(txn *badger.Txn) error {
+// Scan calls f for every row, until f errs. Rows that are damaged may be left out: see Meta.Digest.
+func (b *Badger) Scan(f func(key, value []byte) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("scan the state: the files are damaged: %v", v)
+		}
+	}()
+	err = b.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefixRow}})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
@@ -157,6 +191,9 @@ func (b *Badger) Write(rows []Row, meta Meta) error {
 	keys := make([]byte, 0, keyBytes(rows))
 	w := writer{db: b.db, txn: b.db.NewTransaction(true)}
 	defer func() { w.txn.Discard() }()
+	if err := w.put([]byte(keyTorn), []byte{}); err != nil {
+		return fmt.Errorf("write the state: %w", err)
+	}
 	for _, r := range rows {
 		start := len(keys)
 		keys = append(append(keys, prefixRow), r.Key...)
@@ -164,7 +201,10 @@ func (b *Badger) Write(rows []Row, meta Meta) error {
 			return fmt.Errorf("write the state: %w", err)
 		}
 	}
-	err := w.put([]byte(keyMeta), encodeMeta(meta))
+	err := w.put([]byte(keyTorn), nil)
+	if err == nil {
+		err = w.put([]byte(keyMeta), encodeMeta(meta))
+	}
 	if err == nil {
 		err = w.txn.Commit()
 	}
@@ -216,33 +256,48 @@ func (w *writer) set(key, value []byte) error {
 
 // Close releases the folder.
 func (b *Badger) Close() error {
-	if err := b.db.Close(); err != nil {
+	if err := errors.Join(b.db.Close(), b.Trust()); err != nil {
 		return fmt.Errorf("close the state: %w", err)
 	}
 	return nil
 }
 
+// metaVersion of what encodeMeta writes; version 1 had no digest.
+const metaVersion = 2
+
 // encodeMeta writes a version, then the numbers, then the topic id.
 func encodeMeta(m Meta) []byte {
-	raw := binary.AppendVarint([]byte{1}, m.Offset)
+	raw := binary.AppendVarint([]byte{metaVersion}, m.Offset)
 	raw = binary.AppendVarint(raw, int64(m.Schema))
 	raw = binary.AppendVarint(raw, m.Written)
+	raw = binary.LittleEndian.AppendUint64(raw, m.Digest)
 	return append(raw, m.TopicID...)
 }
 
-// decodeMeta is the zero Meta for anything that encodeMeta did not write.
+// unknownSchema is the schema of a meta that this version cannot read.
+const unknownSchema = -1
+
+// decodeMeta is the zero Meta for nothing, and one of an unknown schema for what encodeMeta of this version did not write.
 func decodeMeta(raw []byte) Meta {
-	if len(raw) == 0 || raw[0] != 1 {
+	if len(raw) == 0 {
 		return Meta{}
+	}
+	unknown := Meta{Schema: unknownSchema}
+	if raw[0] != metaVersion {
+		return unknown
 	}
 	raw = raw[1:]
 	var numbers [3]int64
 	for i := range numbers {
 		v, n := binary.Varint(raw)
 		if n <= 0 {
-			return Meta{}
+			return unknown
 		}
 		numbers[i], raw = v, raw[n:]
 	}
-	return Meta{Offset: numbers[0], Schema: int(numbers[1]), Written: numbers[2], TopicID: string(raw)}
+	if len(raw) < 8 {
+		return unknown
+	}
+	digest := binary.LittleEndian.Uint64(raw)
+	return Meta{Offset: numbers[0], Schema: int(numbers[1]), Written: numbers[2], Digest: digest, TopicID: string(raw[8:])}
 }

@@ -13,6 +13,8 @@ type Meta struct {
 	Offset  int64  // the next changelog offset to read
 	TopicID string // of the changelog; another id means that the rows are of another topic
 	Schema  int    // layout of rows and meta
+	Digest  uint64 // of the rows, as their owner counts it
+	Torn    bool   // a Write did not come to its end: some rows may be newer, and the digest is of before. Read, not written
 	Written int64  // when, in ms since the epoch; a deletion older than the topic remembers makes the rows worthless
 }
 

@@ -3,7 +3,9 @@ package trigger
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"vigil/campaign"
 	"vigil/event"
 )
 
@@ -124,14 +127,16 @@ func TestGoldenRecords(t *testing.T) {
 		writeGolden(t, "partition-v1.hex", (&partition{clock: 1748858400000, cursors: []cursor{{id: "weekly", next: 1749452400000}}}).encode())
 		writeGolden(t, "partition-v1-visiting.hex", visiting().encode())
 	}
-	var u user
-	record := readGolden(t, "user-v1.hex")
-	if err := u.decode(record); err != nil {
-		t.Fatal(err)
-	}
-	want, _, _ := new(writer).encode(sampleUser())
-	if got, _, _ := new(writer).encode(&u); !bytes.Equal(got, want) {
-		t.Errorf("user-v1.hex reads as %x, want %x", got, want)
+	for v := 1; v <= recordVersion; v++ {
+		name := fmt.Sprintf("user-v%d.hex", v)
+		var u user
+		if err := u.decode(readGolden(t, name)); err != nil {
+			t.Fatal(err)
+		}
+		want, _, _ := new(writer).encode(sampleUser())
+		if got, _, _ := new(writer).encode(&u); !bytes.Equal(got, want) {
+			t.Errorf("%s reads as %x, want %x", name, got, want)
+		}
 	}
 	part, err := decodePartition(readGolden(t, "partition-v1.hex"))
 	if err != nil || part.clock != 1748858400000 || part.cursors[0] != (cursor{id: "weekly", next: 1749452400000}) {
@@ -148,6 +153,60 @@ func visiting() *partition {
 	return &partition{clock: 1748858400000, cursors: []cursor{
 		{id: "daily", next: 1748858398000, after: "ada"}, {id: "monthly", next: 1751277600000}, {id: "weekly", next: 1748858398000, after: "u7"},
 	}}
+}
+
+// A record of a version to come is refused as such, wherever it is met; one that is malformed is another error.
+func TestNewerRecordsAreRefused(t *testing.T) {
+	newest := []byte{recordVersion + 1, 0, 0, 0, 0}
+	engine := New(campaign.NewCatalog(nil), Options{}, func(*Decision) {})
+	_, partition := decodePartition(newest)
+	for name, err := range map[string]error{
+		"user": new(user).decode(newest), "partition": partition, "load": engine.Load("ada", newest), "load partition": engine.Load(PartitionKey, newest),
+	} {
+		if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), fmt.Sprintf("version %d, this program knows %d", recordVersion+1, recordVersion)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var bad *RecordError
+	if err := engine.Load("ada", []byte{recordVersion}); !errors.As(err, &bad) || errors.Is(err, ErrNewer) || bad.User != "ada" {
+		t.Errorf("a record cut short: %v", err)
+	}
+}
+
+// The digest is that of what a store holds: the same after a restart, another where a record is lost or an older one.
+func TestDigest(t *testing.T) {
+	old, now := []byte{recordVersion, 0, 1}, []byte{recordVersion, 0, 2}
+	digest := func(records map[string][]byte) uint64 {
+		e := New(campaign.NewCatalog(nil), Options{}, func(*Decision) {})
+		for name, record := range records {
+			if err := e.Load(name, record); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.Checkpoint(func(string, []byte) {})
+		return e.Digest()
+	}
+	e := New(campaign.NewCatalog(nil), Options{}, func(*Decision) {})
+	for _, step := range []struct {
+		name   string
+		record []byte
+	}{{"ada", old}, {"bob", old}, {"eve", now}, {"ada", now}, {"eve", nil}} {
+		if err := e.Load(step.name, step.record); err != nil {
+			t.Fatal(err)
+		}
+		e.Checkpoint(func(string, []byte) {})
+	}
+	all := map[string][]byte{"ada": now, "bob": old}
+	if got := digest(all); got != e.Digest() {
+		t.Errorf("digest %x after a restart, %x before", got, e.Digest())
+	}
+	for name, records := range map[string]map[string][]byte{
+		"a record lost": {"ada": now}, "an older record": {"ada": old, "bob": old}, "nothing": {}, "one too many": {"ada": now, "bob": old, "eve": now},
+	} {
+		if digest(records) == e.Digest() {
+			t.Errorf("%s has the same digest", name)
+		}
+	}
 }
 
 func sampleUser() *user {

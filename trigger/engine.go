@@ -35,7 +35,8 @@ type Engine struct {
 	saved partition // part at the last Commit
 	stats Stats
 
-	unstored bool // the store lacks saved
+	unstored bool   // the store lacks saved
+	print    uint16 // of the record of PartitionKey that the store has
 
 	ev      *event.Event    // in hand; nil while the clock alone settles
 	snap    *event.Snapshot // of ev, made when first needed

@@ -2,7 +2,6 @@ package trigger
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +61,7 @@ func (p *partition) encode() []byte {
 func decodePartition(record []byte) (partition, error) {
 	r := reader{b: record}
 	if v := r.byte(); r.err == nil && v != recordVersion {
-		return partition{}, fmt.Errorf("trigger: partition record has version %d, this program knows %d", v, recordVersion)
+		return partition{}, newer(v)
 	}
 	p := partition{clock: r.time(), next: never}
 	for range r.length(2) {

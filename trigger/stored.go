@@ -1,5 +1,37 @@
 package trigger
 
+import (
+	"errors"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// errStore is what there is to say of a store that gives back another record than it was given.
+var errStore = errors.New("trigger: the store has another record than it was given")
+
+// printOf is a short print of a stored record, never 0; 0 where there is none.
+func printOf(record []byte) uint16 {
+	if record == nil {
+		return 0
+	}
+	return max(uint16(xxhash.Sum64(record)), 1)
+}
+
+// weigh is what a record adds to the digest: one record, and its print.
+func weigh(print uint16) uint64 {
+	if print == 0 {
+		return 0
+	}
+	return 1<<40 + uint64(print)
+}
+
+// swap puts a record's print in the place of another.
+func (t *table) swap(old *uint16, record []byte) {
+	print := printOf(record)
+	t.digest += weigh(print) - weigh(*old)
+	*old = print
+}
+
 // unstore notes that the store lacks the committed record of slot i.
 func (t *table) unstore(i uint32) {
 	s := &t.slots[i]
@@ -24,16 +56,25 @@ func (e *Engine) Unstored() int {
 func (e *Engine) Checkpoint(yield func(key string, record []byte)) {
 	t := &e.table
 	for _, i := range t.unstored {
-		t.slots[i].store = storedSoon
-		yield(t.records.Name(i), t.records.Record(i))
+		s, record := &t.slots[i], t.records.Record(i)
+		s.store = storedSoon
+		t.swap(&s.print, record)
+		yield(t.records.Name(i), record)
 	}
 	t.soon = append(t.soon, t.unstored...)
 	t.unstored = t.unstored[:0]
 	if e.unstored {
 		e.unstored = false
-		yield(PartitionKey, e.saved.encode())
+		record := e.saved.encode()
+		t.swap(&e.print, record)
+		yield(PartitionKey, record)
 	}
 }
+
+// Digest is how many records a store has that holds what Checkpoint handed over so far, in the upper 24 bits, and a sum of
+// their prints below. A store that lost a record, or kept an older one, has another one but for one time in 65,536; it is
+// what a store is asked for that comes back after its process has ended.
+func (e *Engine) Digest() uint64 { return e.table.digest }
 
 // Stored says that the store has all that Checkpoint handed over.
 func (e *Engine) Stored() {

@@ -17,6 +17,7 @@ type slot struct {
 	touch  uint32 // 1 + the index of its touch in the transaction; 0: untouched
 	flags  byte   // of the record's header
 	store  stored
+	print  uint16 // of the record that the store has; 0: it has none
 }
 
 // stored says what the store on disk has of a slot's record.
@@ -58,6 +59,7 @@ type table struct {
 	truncated uint64 // records that shed properties
 	dirty     int64  // bytes of touches' records to be
 	unstored  []uint32
+	digest    uint64 // of what the store has
 	soon      []uint32
 }
 
@@ -108,7 +110,7 @@ func (t *table) read(i uint32, u *user) error {
 		return nil
 	}
 	if err := u.decode(record); err != nil {
-		return fmt.Errorf("decode the record of user %q: %w", u.name, err)
+		return &RecordError{u.name, err}
 	}
 	return nil
 }
@@ -123,10 +125,11 @@ func (t *table) record(i uint32) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the record of user %q: %w", t.records.Name(i), err)
 		}
-		s.store = storedFully
-		if record != nil {
-			t.records.Put(i, record)
+		if printOf(record) != s.print {
+			return nil, fmt.Errorf("read the record of user %q: %w", t.records.Name(i), errStore)
 		}
+		s.store = storedFully
+		t.records.Put(i, record)
 	}
 	return t.records.Record(i), nil
 }
@@ -249,7 +252,7 @@ func (t *table) load(name string, record []byte) error {
 		r := reader{b: record}
 		s.flags, due = r.header()
 		if r.err != nil {
-			return fmt.Errorf("load the record of user %q: %w", name, r.err)
+			return &RecordError{name, r.err}
 		}
 		t.records.Put(i, record)
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -34,11 +35,9 @@ import (
 )
 
 const (
-	input      = "events"
-	partitions = 2
-	users      = 8 // of each round, and as many that come in every round
-	patience   = 5 * time.Minute
-	password   = "the password of before"
+	input    = "events"
+	patience = 5 * time.Minute
+	password = "the password of before"
 )
 
 func times() trigger.Options {
@@ -75,36 +74,57 @@ type stage struct {
 	registry *prometheus.Registry // of the processor started last
 	text     lockedBuffer         // the log
 	rounds   int
-	lines    [partitions]bytes.Buffer // the input as a simulation reads it
+	lines    []*bytes.Buffer // of each partition, the input as a simulation reads it
 }
+
+// partitions are those of the inputs.
+func (s *stage) partitions() int { return len(s.lines) }
 
 // inBubble runs a test on a stage of its own, in a bubble of virtual time.
 func inBubble(t *testing.T, f func(s *stage)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { f(newStage(t)) })
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{t: t}
+		s.open(2, s.network.dial, kfake.ListenFn(s.network.Listen), kfake.Ports(9092, 9093, 9094))
+		f(s)
+	})
 }
 
-func newStage(t *testing.T) *stage {
+// dial is how a client reaches a broker.
+type dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// onClock is a stage of many partitions on the ordinary clock.
+func onClock(t *testing.T, partitions int) *stage {
 	t.Helper()
-	s := &stage{t: t, topics: kafka.Names("vigil"), dir: t.TempDir()}
+	s := &stage{t: t}
+	s.open(partitions, (&net.Dialer{}).DialContext, kfake.NumBrokers(1))
+	return s
+}
+
+func (s *stage) open(partitions int, dial dial, where ...kfake.Opt) {
+	t := s.t
+	t.Helper()
+	s.topics, s.dir = kafka.Names("vigil"), t.TempDir()
+	for range partitions {
+		s.lines = append(s.lines, &bytes.Buffer{})
+	}
 	var err error
-	s.cluster, err = kfake.NewCluster(kfake.ListenFn(s.network.Listen), kfake.Ports(9092, 9093, 9094), kfake.SeedTopics(partitions, input),
+	s.cluster, err = kfake.NewCluster(append(where, kfake.SeedTopics(int32(partitions), input),
 		kfake.EnableSASL(), kfake.Superuser("PLAIN", "vigil", password),
-		kfake.BrokerConfigs(map[string]string{"message.max.bytes": "9000000"}))
+		kfake.BrokerConfigs(map[string]string{"message.max.bytes": "9000000"}))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.cluster.Close)
 	s.opts = []kgo.Opt{
-		kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.Dialer(s.network.dial), kgo.DisableClientMetrics(),
+		kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.Dialer(dial), kgo.DisableClientMetrics(),
 		kgo.SASL(plain.Auth{User: "vigil", Pass: password}.AsMechanism()), kgo.MetadataMinAge(50 * time.Millisecond),
 	}
 	client := s.connect()
 	defer client.Close()
-	if err := kafka.Ensure(t.Context(), kadm.NewClient(client), kafka.Specs(s.topics, partitions)); err != nil {
+	if err := kafka.Ensure(t.Context(), kadm.NewClient(client), kafka.Specs(s.topics, int32(partitions))); err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
 
 // connect makes a client of the test's own.
@@ -188,24 +208,16 @@ func wantWords(t *testing.T, what, text string, words ...string) {
 	}
 }
 
-// sendRound writes one round, a partition's part of it as one batch: a cart that is left and one that is bought by users
+// sendRound writes one round, a partition's part of it as one batch: for some users a cart that is left and one that is bought by users
 // of this round alone, and a buy of everybody who comes always.
 func (s *stage) sendRound() {
 	s.t.Helper()
 	s.rounds++
-	now := time.Now()
 	var records []*kgo.Record
 	add := func(i int, user, eventType string) {
-		id := fmt.Sprintf("%s-%s-%d", user, eventType, s.rounds)
-		value, err := json.Marshal(map[string]any{"user": user, "type": eventType, "id": id, "time": now.UnixMilli(), "received": now.UnixMilli()})
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		p := i % partitions
-		s.lines[p].Write(append(value, '\n'))
-		records = append(records, &kgo.Record{Topic: input, Partition: int32(p), Key: []byte(user), Value: value, Timestamp: now})
+		records = append(records, s.event(i%s.partitions(), user, eventType))
 	}
-	for i := range users {
+	for i := range max(8, 2*s.partitions()) {
 		cart := fmt.Sprintf("round%d-%d", s.rounds, i)
 		add(i, cart, "add")
 		if i%3 == 0 {
@@ -213,11 +225,26 @@ func (s *stage) sendRound() {
 		}
 		add(i, fmt.Sprintf("always-%d", i), "buy")
 	}
+	s.write(records...)
+}
+
+// event is one of now, and a line of what a simulation reads.
+func (s *stage) event(partition int, user, eventType string) *kgo.Record {
+	s.t.Helper()
+	now := time.Now()
+	id := fmt.Sprintf("%s-%s-%d", user, eventType, s.rounds)
+	value, err := json.Marshal(map[string]any{"user": user, "type": eventType, "id": id, "time": now.UnixMilli(), "received": now.UnixMilli()})
+	s.must(err)
+	s.lines[partition].Write(append(value, '\n'))
+	return &kgo.Record{Topic: input, Partition: int32(partition), Key: []byte(user), Value: value, Timestamp: now}
+}
+
+// write writes records to the partitions that they name.
+func (s *stage) write(records ...*kgo.Record) {
+	s.t.Helper()
 	client := s.connect(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(100*time.Millisecond))
 	defer client.Close()
-	if err := client.ProduceSync(s.t.Context(), records...).FirstErr(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.must(client.ProduceSync(s.t.Context(), records...).FirstErr())
 }
 
 // wanted are the fires of an uninterrupted run, sorted.
@@ -225,7 +252,7 @@ func (s *stage) wanted() []string {
 	s.t.Helper()
 	var all []string
 	until := time.Now().Add(time.Hour).UnixMilli()
-	for p := range partitions {
+	for p := range s.partitions() {
 		var out bytes.Buffer
 		_, err := replay.Simulate(s.t.Context(), replay.Simulation{
 			Catalog: campaign.NewCatalog(campaigns()), Options: times(), FiresOnly: true, Until: &until,
@@ -339,4 +366,20 @@ func (l *lockedBuffer) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+func (l *lockedBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
+}
+
+// line is the first line that has all these words.
+func (l *lockedBuffer) line(words ...string) string {
+	for line := range strings.Lines(l.text()) {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			return line
+		}
+	}
+	return ""
 }

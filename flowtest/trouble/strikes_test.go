@@ -19,13 +19,13 @@ func (s *stage) must(err error) {
 func (s *stage) recreate(topic string) {
 	s.t.Helper()
 	s.must(s.cluster.DeleteTopic(topic))
-	s.must(s.cluster.CreateTopic(topic, partitions, nil))
+	s.must(s.cluster.CreateTopic(topic, int32(s.partitions()), nil))
 }
 
 // trim deletes all records of a topic, as retention does.
 func (s *stage) trim(topic string) {
 	s.t.Helper()
-	for id := range int32(partitions) {
+	for id := range int32(s.partitions()) {
 		s.must(s.cluster.DeleteRecords(topic, id, s.cluster.PartitionInfo(topic, id).HighWatermark))
 	}
 }
@@ -48,7 +48,7 @@ func (s *stage) tryRound() {
 	defer cancel()
 	client := s.connect(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	defer client.Close()
-	for id := range int32(partitions) {
+	for id := range int32(s.partitions()) {
 		client.Produce(ctx, &kgo.Record{Topic: input, Partition: id, Key: []byte("eve"), Value: []byte(`{"type":"buy"}`)}, nil)
 	}
 	_ = client.Flush(ctx) // in some troubles it takes nothing
