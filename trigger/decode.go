@@ -12,6 +12,9 @@ func (u *user) decode(record []byte) error {
 	u.reset()
 	r := reader{b: record}
 	flags, _ := r.header()
+	if r.err != nil {
+		return r.err
+	}
 	u.erased, u.newest = r.optional(), r.optional()
 	if flags&flagProfile != 0 {
 		u.profile = r.bytes(r.length(1))
