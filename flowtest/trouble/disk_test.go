@@ -236,8 +236,8 @@ func (s *stage) agrees() {
 	}
 }
 
-// A second process on the same folder is refused with what to do, and does not touch it.
-func TestSecondProcessOnTheSameFolder(t *testing.T) {
+// A second owner of the same folder is refused with what to do, and does not touch it.
+func TestSecondOwnerOfAFolder(t *testing.T) {
 	inBubble(t, func(s *stage) {
 		p := s.start()
 		s.sendRound()

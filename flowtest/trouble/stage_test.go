@@ -217,7 +217,7 @@ func (s *stage) sendRound() {
 	add := func(i int, user, eventType string) {
 		records = append(records, s.event(i%s.partitions(), user, eventType))
 	}
-	for i := range max(8, 2*s.partitions()) {
+	for i := range max(8, s.partitions()) {
 		cart := fmt.Sprintf("round%d-%d", s.rounds, i)
 		add(i, cart, "add")
 		if i%3 == 0 {
@@ -338,7 +338,7 @@ func (s *stage) read(topic string) (all []*kgo.Record) {
 func (s *stage) settled() {
 	s.t.Helper()
 	want := s.wanted()
-	for deadline := time.Now().Add(patience); ; <-time.After(200 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; <-time.After(500 * time.Millisecond) {
 		got := s.fires()
 		if len(got) >= len(want) || time.Now().After(deadline) {
 			if diff := cmp.Diff(want, got); diff != "" {
