@@ -41,6 +41,7 @@ func raw(ctx context.Context, p part) (*figures, error) {
 		kgo.TransactionalID(p.Prefix+".raw-bench"), kgo.TransactionTimeout(15*time.Second), kgo.SessionTimeout(10*time.Second),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.BlockRebalanceOnPoll(), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.FetchMaxPartitionBytes(256<<10),
 		kgo.MaxBufferedRecords(400_000), kgo.ProducerLinger(0), kgo.WithHooks(produced))...); err != nil {
 		return nil, err
 	}

@@ -18,7 +18,8 @@ const (
 	sessionTimeout     = 10 * time.Second // of the group; a killed host's partitions move after it
 	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
 	pollRecords        = 20_000
-	fetchWait          = 500 * time.Millisecond // where the configuration says nothing
+	fetchWait          = 500 * time.Millisecond // where the configuration says nothing, and so is
+	fetchBytes         = 256 << 10              // of a partition at a time: more lies about until no cache holds it
 	recordRetries      = 8                      // about as long as a transaction may last; then the brokers' reason is told
 	tick               = 250 * time.Millisecond // of the wall clock
 )
@@ -95,7 +96,7 @@ func (p *Processor) session(ctx context.Context) (err error) {
 
 func (s *session) options() []kgo.Opt {
 	// A partition that is resumed while a fetch of others waits is in the next one only, so a wait is a short one.
-	opts := append([]kgo.Opt{kgo.FetchMaxWait(fetchWait)}, s.cfg.Kafka...)
+	opts := append([]kgo.Opt{kgo.FetchMaxWait(fetchWait), kgo.FetchMaxPartitionBytes(fetchBytes)}, s.cfg.Kafka...)
 	return append(opts,
 		kgo.ConsumeTopics(s.inputs...),
 		kgo.ConsumerGroup(s.cfg.Group),
