@@ -63,6 +63,11 @@ test: ## every test; those on a real Kafka too where java and mvn are there
 faults: ## the tables of faulty receivers and of refused addresses, with the count of rows that came out as required
 	@$(GO) test -count=1 -v -run '^(TestFaults|TestSSRF)$$' ./sink/egress | grep -E ' rows, |--- FAIL|--- SKIP|^(ok|FAIL|panic)'
 
+.PHONY: receivers-test
+receivers-test: ## the example receivers, and the public Python and JavaScript libraries, verify what we sign
+	@found=$$(flowtest/testdata/libraries/fetch bin/libraries); \
+	env $$found $(GO) test -count=1 -v -run '^(TestExampleReceivers|TestPublicLibraries)$$' ./flowtest | grep -E '^ *(---|[a-z_]+\.go:)|^(ok|FAIL|panic)'
+
 .PHONY: race
 race: ## the short tests with the race detector, in random order
 	$(GO) test -short -race -shuffle=on -timeout 20m ./...

@@ -56,6 +56,8 @@ var rooms = map[string][]string{
 	"flowtest/chaos":   {wild},
 	"flowtest/trouble": {wild},
 	"bench":            {wild},
+
+	"examples/receivers": nil,
 }
 
 const wild = "*"
