@@ -43,8 +43,9 @@ func TestChaos(t *testing.T) {
 	length := time.Duration(minutes * float64(time.Minute))
 	s := hour(length, seed)
 	if os.Getenv("CHAOS_FORM") == "short" {
+		how := s.how + " FORM=short"
 		s = short(seed)
-		s.length = length
+		s.how, s.length = how, length
 	}
 	s = s.only(strings.FieldsFunc(os.Getenv("CHAOS_FAULTS"), func(r rune) bool { return r == ',' || r == ' ' }))
 	play(t, s)
@@ -172,6 +173,16 @@ func (r *run) note(role string, f fault) {
 	defer r.mu.Unlock()
 	r.faults[role+" "+string(f)]++
 	r.T.Logf("%6.1fs %s %s", time.Since(r.began).Seconds(), role, f)
+}
+
+// signals counts SIGKILLs and SIGSTOPs of processors.
+func (r *run) signals() (kills, stops int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range []fault{kill, wipe, rob} {
+		kills += r.faults["processor "+string(f)]
+	}
+	return kills, r.faults["processor "+string(freeze)] + r.faults["processor "+string(replace)]
 }
 
 // skip notes that a fault cannot be done here.

@@ -1,12 +1,15 @@
 package chaos
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
 // scale is how large a run is.
 type scale struct {
+	how        string // the command
 	seed       uint64
 	length     time.Duration // of faults and events
 	brokers    int
@@ -26,6 +29,7 @@ const (
 // hour is the large form: three brokers, three processors and one that comes and goes, two sinks.
 func hour(length time.Duration, seed uint64) scale {
 	return scale{
+		how:  fmt.Sprintf("make chaos MINUTES=%g SEED=%d", length.Minutes(), seed),
 		seed: seed, length: length, brokers: 3, partitions: 8, rate: 300,
 		roles: []role{
 			{"processor", 3, span{4 * sec, 24 * sec}, []card{
@@ -55,6 +59,7 @@ func hour(length time.Duration, seed uint64) scale {
 // short is the small form that fits into the normal tests: one broker, two processors, a sink.
 func short(seed uint64) scale {
 	return scale{
+		how:  "go test -run TestGateG1Soak ./flowtest/chaos",
 		seed: seed, length: 60 * sec, brokers: 1, partitions: 4, rate: 200,
 		roles: []role{
 			{"processor", 2, span{2 * sec, 6 * sec}, []card{
@@ -75,6 +80,7 @@ func (s scale) only(names []string) scale {
 	if len(names) == 0 {
 		return s
 	}
+	s.how += fmt.Sprintf(" FAULTS=%q", strings.Join(names, " "))
 	for i := range s.roles {
 		r := &s.roles[i]
 		r.deck = slices.DeleteFunc(slices.Clone(r.deck), func(c card) bool { return !slices.Contains(names, string(c.fault)) })

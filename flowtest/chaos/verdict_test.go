@@ -172,17 +172,14 @@ func (v *verdict) findings() []string {
 	return all
 }
 
-// how is the command of this run.
-func (r *run) how() string {
-	return fmt.Sprintf("make chaos MINUTES=%g SEED=%d", r.length.Minutes(), r.seed)
-}
-
 // markdown is the summary, to be pasted into docs/reliability.md.
 func (r *run) markdown(v *verdict, findings []string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("`%s`, %s: %d broker(s), %d partitions, %d events a second for %s; %d events, %d fires of %d campaigns.",
-		r.how(), r.began.UTC().Format("2006-01-02 15:04 UTC"), r.brokers, r.partitions, r.rate, r.length, v.inputs, v.fires, len(v.byCampaign))
+		r.how, r.began.UTC().Format("2006-01-02 15:04 UTC"), r.brokers, r.partitions, r.rate, r.length, v.inputs, v.fires, len(v.byCampaign))
+	kills, stops := r.signals()
+	line("%d SIGKILLs and %d SIGSTOPs of processors.", kills, stops)
 	line("")
 	line("| fault | of a | times |")
 	line("|---|---|---|")
