@@ -2,6 +2,7 @@ package processor_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,7 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"vigil/processor"
 )
 
 // counted sums the counters of a name over their labels.
@@ -54,6 +58,38 @@ func TestGateG2Zombie(t *testing.T) {
 	}
 	if n := counted(t, reg, "vigil_aborts_total", "vigil_processing_restarts_total"); n == 0 {
 		t.Error("no transaction was refused: the evicted member was not asked who it is")
+	}
+}
+
+// A process whose instance was given to another, as when a frozen one wakes up, may hear of it from the brokers of its
+// transactions first. It ends then; to join again would take the instance back, and the two would fence each other for
+// ever.
+func TestTwinEnds(t *testing.T) {
+	s := newStage(t, onBuy)
+	p, err := processor.New(s.config("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	s.send("ada", "buy", "e1", time.Now())
+	s.fires(1, 20*time.Second)
+
+	taken, take := context.WithCancel(ctx)
+	twin, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.ConsumerGroup("vigil.processor"), kgo.InstanceID("a"),
+		kgo.ConsumeTopics("events"), kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { take() }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(twin.Close)
+	<-taken.Done()
+	s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.ProducerFenced, Count: 1})
+	s.send("ada", "buy", "e2", time.Now())
+	if err := <-ended; !errors.Is(err, kerr.FencedInstanceID) {
+		t.Errorf("it ended with %v, want that its instance is another's", err)
 	}
 }
 

@@ -81,6 +81,7 @@ func (p *Processor) session(ctx context.Context) (err error) {
 	if err == nil {
 		err = s.finish()
 	}
+	err = s.twin(ctx, err)
 	for _, cancel := range s.restores {
 		cancel()
 	}

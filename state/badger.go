@@ -254,8 +254,14 @@ func (w *writer) set(key, value []byte) error {
 	return w.txn.Set(key, value)
 }
 
-// Close releases the folder.
+// Close releases the folder. To close is to write what stands in the log of the memtable into a table: where the disk has
+// no room for that, the rows are given up, which makes room.
 func (b *Badger) Close() error {
+	if err := b.roomFor(0); err != nil {
+		if err := b.db.DropAll(); err != nil {
+			return fmt.Errorf("give up the state: %w", err)
+		}
+	}
 	if err := errors.Join(b.db.Close(), b.Trust()); err != nil {
 		return fmt.Errorf("close the state: %w", err)
 	}

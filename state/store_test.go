@@ -207,6 +207,17 @@ func TestDiskGetsFull(t *testing.T) {
 	}
 	must(t, os.Remove(ballast))
 	must(t, s.Write(sizedRows(1<<20), state.Meta{Offset: 3}))
+
+	if err := os.WriteFile(ballast, make([]byte, 100<<20), 0o644); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk did not get full again: %v", err)
+	}
+	must(t, s.Close())
+	must(t, os.Remove(ballast))
+	s, meta, err := state.OpenBadger(filepath.Join(disk, "state"), state.Options{})
+	must(t, err)
+	if meta != (state.Meta{}) {
+		t.Errorf("what was given up has the meta %+v", meta)
+	}
 	must(t, s.Close())
 }
 
