@@ -21,10 +21,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/config/endpoints"
+	"vigil/kafka"
 	"vigil/sink/completion"
 	"vigil/sink/egress"
 	"vigil/sink/standing"
@@ -263,13 +263,13 @@ func (s *Sink) options() []kgo.Opt {
 // findTopics checks that everything is there before anything is read. It returns the size of a batch that all topics
 // written here take: a larger one would be refused with every small record in it.
 func (s *Sink) findTopics(ctx context.Context) (batchBytes int32, err error) {
-	client, err := kgo.NewClient(append(slices.Clone(s.cfg.Client), kgo.MetadataMinAge(topicsAgain))...)
+	client, err := kgo.NewClient(append(slices.Clone(s.cfg.Client), kgo.MetadataMinAge(kafka.TopicsAgain))...)
 	if err != nil {
 		return 0, err
 	}
 	defer client.Close()
 	admin, t := kadm.NewClient(client), s.cfg.Topics
-	found, err := listTopics(ctx, admin, t.Webhooks, t.Retry1, t.Retry2, t.Parked, t.Attempts, t.DeadLetters)
+	found, err := kafka.FindTopics(ctx, admin, t.Webhooks, t.Retry1, t.Retry2, t.Parked, t.Attempts, t.DeadLetters)
 	if err != nil {
 		return 0, err
 	}
@@ -282,35 +282,6 @@ func (s *Sink) findTopics(ctx context.Context) (batchBytes int32, err error) {
 		return 0, fmt.Errorf("read the limits of topics: %w", err)
 	}
 	return s.batchBytes(configs), nil
-}
-
-const (
-	topicsWithin = 10 * time.Second // for every broker to know the topics
-	topicsAgain  = 250 * time.Millisecond
-)
-
-// listTopics wants all topics to be there. A broker that has just started, or a topic that was just made, may take a
-// moment.
-func listTopics(ctx context.Context, admin *kadm.Client, names ...string) (kadm.TopicDetails, error) {
-	for began := time.Now(); ; {
-		found, err := admin.ListTopics(ctx, names...)
-		if err != nil {
-			return nil, fmt.Errorf("find topics: %w", err)
-		}
-		for _, d := range found.Sorted() {
-			if d.Err != nil && err == nil {
-				err = fmt.Errorf("topic %s: %w; create it with `vigil topics create`", d.Topic, d.Err)
-			}
-		}
-		if err == nil || !kerr.IsRetriable(errors.Unwrap(err)) || time.Since(began) > topicsWithin {
-			return found, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(topicsAgain):
-		}
-	}
 }
 
 func (s *Sink) batchBytes(configs kadm.ResourceConfigs) int32 {
