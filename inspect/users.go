@@ -79,7 +79,7 @@ func (r *Reader) Users(ctx context.Context, topics kafka.Topics, show func(*User
 		s := scan{topic: topics.State, only: func(partition int32) bool { return partition == id }}
 		last := map[string]int64{}
 		err := r.read(ctx, s, func(record *kgo.Record) error {
-			if key := string(record.Key); key != trigger.PartitionKey { // the partition's own is no user
+			if key := string(record.Key); key != trigger.PartitionKey && key != trigger.KnownKey { // the partition's own are no users
 				last[key] = record.Offset
 			}
 			return nil

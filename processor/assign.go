@@ -25,12 +25,12 @@ func (s *session) apply(ctx context.Context) error {
 			}
 		}
 		if c.restored != nil {
-			if err := s.install(c.restored); err != nil {
+			if err := s.install(ctx, c.restored); err != nil {
 				return err
 			}
 		}
 	}
-	return s.reload()
+	return s.reload(ctx)
 }
 
 // assign notes where a topic of a partition begins; with the last of them its state is restored, by another goroutine.
@@ -46,22 +46,14 @@ func (s *session) assign(ctx context.Context, topic string, id int32, begin begi
 	if part.engine != nil || slices.Contains(part.next, -1) || s.restores[id] != nil {
 		return
 	}
-	s.status(id, "restoring")
-	restoring, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.restores[id] = cancel
-	cat := s.cfg.Catalog
 	s.mu.Lock()
 	part.marks = s.marks[id]
 	s.mu.Unlock()
-	s.group.Go(func() error {
-		r := s.restore(restoring, part, cat)
-		s.tell(change{restored: r})
-		return nil
-	})
+	s.background(ctx, &restored{part: part, catalog: s.cfg.Catalog}, s.restore)
 }
 
 // install puts a restored partition to work.
-func (s *session) install(r *restored) error {
+func (s *session) install(ctx context.Context, r *restored) error {
 	part := r.part
 	if s.partitions[part.id] != part {
 		r.close() // taken away in the meantime, perhaps to come back: that is another restore
@@ -73,10 +65,16 @@ func (s *session) install(r *restored) error {
 		r.close()
 		return r.err
 	}
+	if r.catalog != s.cfg.Catalog { // adopted meanwhile: other campaigns may be fresh
+		r.catalog = s.cfg.Catalog
+		s.background(ctx, r, s.lookBack)
+		return nil
+	}
 	if err := part.adopt(r); err != nil {
 		return err
 	}
 	part.setAside(r.aside)
+	part.more = true // what waits for it, and what there is to take in of the past
 	paused := map[string][]int32{}
 	for _, topic := range s.inputs {
 		paused[topic] = []int32{part.id}
@@ -131,21 +129,23 @@ func (s *session) closeRestored() {
 }
 
 // reload adopts a new catalog between transactions.
-func (s *session) reload() error {
+func (s *session) reload(ctx context.Context) error {
 	if s.inTxn || s.cfg.Reload == nil {
 		return nil
 	}
 	for _, part := range s.partitions {
-		if part.halfway {
-			return nil // one move of the clock settles by one catalog: a replay makes it in one piece
+		// One move of the clock settles by one catalog: a replay makes it in one piece. So it takes in the past.
+		if part.halfway || part.moved || part.hindsight != nil {
+			return nil
 		}
 	}
 	select {
 	case cat := <-s.cfg.Reload:
 		s.cfg.Catalog = cat
-		s.warnOfHistory(cat)
 		for _, part := range s.partitions {
-			if err := part.setCatalog(cat); err != nil {
+			if part.engine != nil && len(part.engine.Fresh(cat)) > 0 {
+				s.adoptLater(ctx, part, cat)
+			} else if err := part.setCatalog(cat); err != nil {
 				return err
 			}
 		}

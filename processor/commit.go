@@ -163,6 +163,9 @@ func (p *partition) committedAll() {
 	p.tail += int64(len(p.states))
 	copy(p.committed, p.next)
 	p.opening = nil
+	if p.hindsight != nil && p.hindsight.grafted() {
+		p.hindsight = nil
+	}
 	p.metrics.records.Add(float64(p.worked))
 	stats := p.engine.Stats()
 	p.metrics.counted(p.stats, stats)
@@ -175,14 +178,17 @@ func (p *partition) committedAll() {
 func (s *session) aborted() error {
 	s.metrics.aborts.Inc()
 	for _, part := range s.partitions {
+		clear(part.queue)
+		copy(part.read, part.committed)
 		if part.engine == nil {
 			continue
 		}
 		part.engine.Rollback()
+		if part.hindsight != nil {
+			part.hindsight.again()
+		}
 		copy(part.next, part.committed)
-		copy(part.read, part.committed)
 		part.target, part.halfway = 0, false
-		clear(part.queue)
 		s.throttle(part)
 		part.clear()
 		if part.opening == nil {

@@ -37,6 +37,7 @@ type Move struct {
 	Clock   int64            `json:"clock,omitempty"`   // ms; the wall clock moved the partition's here
 	Catalog string           `json:"catalog,omitempty"` // Fingerprint of the campaigns adopted
 	Owner   *Owner           `json:"owner,omitempty"`   // a processor has taken the partition up, and goes on at Cuts
+	Past    *Past            `json:"past,omitempty"`    // what campaigns with history took in, read up to Cuts
 }
 
 // Clamp is a record whose time was too far ahead of the wall clock (semantics 2.1).

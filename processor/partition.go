@@ -41,22 +41,23 @@ type partition struct {
 	lastTopic             int
 
 	// The transaction in progress.
-	moved    bool // there is something to commit
-	worked   int  // records
-	out      []*kgo.Record
-	outBytes int
-	states   []kgo.Record // reused; changelog records of the commit
-	journal  Entry
-	opening  *Move       // an adoption that no commit has made known yet
-	wall     time.Time   // when the step began
-	load     *load       // of the session
-	settled  func() bool // settledEnough
-	weighed  weighed     // what of this partition is in it
-	more     bool        // the step ended before all was done
-	halfway  bool        // the engine's clock has not arrived where a record or the wall clock moves it
-	target   int64       // where the wall clock moves it; 0: nowhere
-	keys     [][]byte    // reused
-	record   *kgo.Record // in hand; nil while the clock settles
+	moved     bool // there is something to commit
+	worked    int  // records
+	out       []*kgo.Record
+	outBytes  int
+	states    []kgo.Record // reused; changelog records of the commit
+	journal   Entry
+	opening   *Move       // an adoption that no commit has made known yet
+	hindsight *hindsight  // what is taken in of the past, until that is committed; nil: nothing
+	wall      time.Time   // when the step began
+	load      *load       // of the session
+	settled   func() bool // settledEnough
+	weighed   weighed     // what of this partition is in it
+	more      bool        // the step ended before all was done
+	halfway   bool        // the engine's clock has not arrived where a record or the wall clock moves it
+	target    int64       // where the wall clock moves it; 0: nowhere
+	keys      [][]byte    // reused
+	record    *kgo.Record // in hand; nil while the clock settles
 
 	// The checkpoint to come.
 	broken     atomic.Bool  // the disk refused one
@@ -92,7 +93,11 @@ func (p *partition) adopt(r *restored) error {
 	r.emit = p.decided
 	// The offsets to begin at are committed with it, so that a new group never begins twice. The state may be that of
 	// other campaigns: changed while nobody ran, or adopted while this was restored.
-	return p.open(Move{Catalog: Fingerprint(p.cfg.Catalog), Owner: p.owner()})
+	m := Move{Catalog: Fingerprint(p.cfg.Catalog), Owner: p.owner()}
+	if p.hindsight = r.hindsight; p.hindsight != nil {
+		m.Past = &p.hindsight.past
+	}
+	return p.open(m)
 }
 
 // setCatalog adopts campaigns, unless the partition is not restored: its restore ends with it.
@@ -112,6 +117,9 @@ func (p *partition) setCatalog(cat *campaign.Catalog) error {
 func (p *partition) open(m Move) error {
 	p.opening = &m
 	p.note(m)
+	if p.hindsight == nil {
+		defer p.engine.Adopt()
+	}
 	return p.engine.SetCatalog(p.cfg.Catalog)
 }
 

@@ -86,17 +86,7 @@ func New(cfg Config) (*Processor, error) {
 		return nil, fmt.Errorf("make the admin client: %w", err)
 	}
 	p := &Processor{cfg: cfg, adm: kadm.NewClient(cl), metrics: newMetrics(cfg.Registerer), ready: map[int32]string{}}
-	p.warnOfHistory(cfg.Catalog)
 	return p, nil
-}
-
-// warnOfHistory says so where a campaign asks for a past that this processor does not read (semantics 2.10).
-func (p *Processor) warnOfHistory(cat *campaign.Catalog) {
-	for i := range cat.Len() {
-		if c := cat.At(i); c.History > 0 {
-			p.cfg.Log.Warn().Str("campaign", c.ID).Msg("history is not read yet: the campaign knows what comes after its adoption")
-		}
-	}
 }
 
 // Run processes until ctx ends, then commits, checkpoints and returns nil. After an error whose outcome is unknown it

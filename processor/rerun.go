@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 
@@ -35,7 +36,7 @@ func NewRerun(topics kafka.Topics, partition int32, write func(*kgo.Record)) *Re
 }
 
 // Open takes the partition up at cuts as owner did. It begins with nothing known where owner did, or where nothing was
-// opened before.
+// opened before. Adopt follows.
 func (r *Rerun) Open(owner *Owner, cuts map[string]int64, cat *campaign.Catalog) error {
 	cfg := owner.config()
 	cfg.Topics, cfg.Log, cfg.Catalog = r.topics, zerolog.Nop(), cat
@@ -51,12 +52,40 @@ func (r *Rerun) Open(owner *Owner, cuts map[string]int64, cat *campaign.Catalog)
 		part.engine.SetOptions(cfg.Times)
 	}
 	r.part = part
-	return r.Adopt(cat)
+	return nil
 }
 
-// Adopt switches to other campaigns, as a reload does.
+// Adopt switches to other campaigns, as a reload does. What those among them that are new ask of the past is read first,
+// with LookBack, or counts as not there.
 func (r *Rerun) Adopt(cat *campaign.Catalog) error {
-	return r.do(nil, func(p *partition) error { return p.engine.SetCatalog(cat) })
+	return r.do(nil, func(p *partition) error {
+		p.cfg.Catalog = cat
+		err := p.engine.SetCatalog(cat)
+		if p.hindsight == nil {
+			p.engine.Adopt()
+			return err
+		}
+		for h := p.hindsight; err == nil && !h.grafted(); {
+			err = h.graft(p.engine, graftUsers)
+		}
+		p.hindsight = nil
+		p.engine.Adopt()
+		return err
+	})
+}
+
+// LookBack reads the past that the campaigns of cat took in when they were adopted, with clients made of opts, for the
+// Adopt that follows.
+func (r *Rerun) LookBack(ctx context.Context, opts []kgo.Opt, m Move, cat *campaign.Catalog) error {
+	p := r.part
+	fresh := p.engine.Fresh(cat)
+	if len(fresh) == 0 {
+		return nil // taken in before; an adoption may be journalled more than once
+	}
+	h := look(p.engine, fresh, &p.cfg, m.Past.Until)
+	h.past.From = m.Past.From
+	p.hindsight = h
+	return h.read(ctx, opts, pastSpan{p.id, p.cfg.Inputs, m.Cuts}, func(int64) {})
 }
 
 // Advance lets the wall clock move the partition's.

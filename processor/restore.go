@@ -36,6 +36,8 @@ type restored struct {
 	emit    func(*trigger.Decision)
 	began   time.Time
 	err     error
+
+	hindsight *hindsight // of the campaigns of cat that are fresh; nil: none are
 }
 
 func (r *restored) close() {
@@ -46,13 +48,12 @@ func (r *restored) close() {
 
 // restore makes the engine of a partition: the rows of the store, then the changelog behind them up to its end.
 // It runs after the group's offsets were fetched, hence after every transaction of the owner before was decided.
-func (s *session) restore(ctx context.Context, part *partition, cat *campaign.Catalog) *restored {
-	r := &restored{part: part, catalog: cat, began: time.Now()}
+func (s *session) restore(ctx context.Context, r *restored) error {
 	r.engine = s.newEngine(r)
-	if r.err = s.fill(ctx, r); r.err != nil {
-		r.err = fmt.Errorf("restore partition %d: %w", part.id, r.err)
+	if err := s.fill(ctx, r); err != nil {
+		return err
 	}
-	return r
+	return s.lookBack(ctx, r)
 }
 
 func (s *session) newEngine(r *restored) *trigger.Engine {

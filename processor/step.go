@@ -17,9 +17,6 @@ const maxSkew = event.MaxSkewMillis
 // step takes what was polled for the partition, one list per input topic, and lets the wall clock settle what is due,
 // until the load is enough: more says that there is more to do at once. A panic in the engine ends the session, whose work is undone; the record in hand is a dead letter when it comes again.
 func (p *partition) step(batches [][]*kgo.Record, ends *observed) (err error) {
-	if p.engine == nil {
-		return nil
-	}
 	p.wall, p.more = time.Now(), false
 	for i := range batches {
 		if len(p.queue[i]) == 0 {
@@ -30,6 +27,12 @@ func (p *partition) step(batches [][]*kgo.Record, ends *observed) (err error) {
 		if n := len(batches[i]); n > 0 {
 			p.read[i] = batches[i][n-1].Offset + 1
 		}
+	}
+	if p.engine == nil {
+		return nil
+	}
+	if p.hindsight != nil && !p.hindsight.grafted() {
+		return p.graft()
 	}
 	defer func() {
 		if v := recover(); v != nil {

@@ -37,6 +37,8 @@ type Engine struct {
 
 	unstored bool   // the store lacks saved
 	print    uint16 // of the record of PartitionKey that the store has
+	known    known
+	present  *Engine // the one that this is the past of; nil: none
 
 	ev      *event.Event    // in hand; nil while the clock alone settles
 	snap    *event.Snapshot // of ev, made when first needed
@@ -77,6 +79,11 @@ func (e *Engine) Apply(ev *event.Event) error {
 	u, err := e.table.touch(e.table.id(ev.User))
 	if err != nil {
 		return err
+	}
+	if e.present != nil {
+		if err := e.inherit(u); err != nil {
+			return err
+		}
 	}
 	e.ev, e.snap = ev, nil
 	e.take(u)
@@ -274,7 +281,7 @@ func (e *Engine) NextDue() int64 {
 	return due + e.opt.AllowedLateness + 1
 }
 
-// SetCatalog adopts other campaigns at the present clock (semantics 2.10). Timers that a campaign no longer holds
+// SetCatalog goes by other campaigns from the present clock on (semantics 2.10); Adopt follows. Timers that a campaign no longer holds
 // settle with the next move of the clock.
 func (e *Engine) SetCatalog(cat *campaign.Catalog) error {
 	e.closeRound()
@@ -305,10 +312,14 @@ func (e *Engine) SetOptions(opt Options) { e.opt = opt }
 // SetFetch says where evicted records are read from.
 func (e *Engine) SetFetch(fetch func(key string) ([]byte, error)) { e.table.fetch = fetch }
 
-// Load takes in one record of the changelog, before the first Apply: a user's, or that of PartitionKey. A nil record
-// forgets the user. The bytes are copied.
+// Load takes in one record of the changelog, before the first Apply: a user's, that of PartitionKey or of KnownKey. A nil
+// record forgets the user. The bytes are copied.
 func (e *Engine) Load(key string, record []byte) error {
-	if key != PartitionKey {
+	switch key {
+	case PartitionKey:
+	case KnownKey:
+		return e.known.load(record)
+	default:
 		return e.table.load(key, record)
 	}
 	part, err := decodePartition(slices.Clone(record))
@@ -325,6 +336,10 @@ func (e *Engine) Load(key string, record []byte) error {
 // first touch.
 func (e *Engine) Changes(yield func(key string, record []byte)) {
 	e.table.changes(yield)
+	if e.known.changed() {
+		fresh := known{saved: e.known.ids}
+		yield(KnownKey, fresh.encode())
+	}
 	if !e.part.equal(&e.saved) {
 		yield(PartitionKey, e.part.encode())
 	}
@@ -337,6 +352,7 @@ func (e *Engine) Commit() {
 	if !e.part.equal(&e.saved) {
 		e.saved, e.unstored = e.part.copy(), true
 	}
+	e.known.commit()
 }
 
 // Rollback undoes all changes since the last Commit, the clock included.
@@ -344,6 +360,7 @@ func (e *Engine) Rollback() {
 	e.table.rollback()
 	e.closeRound()
 	e.part = e.saved.copy()
+	e.known.ids = e.known.saved
 }
 
 // Dirty is how many bytes the records changed since the last Commit have, but for the few users touched last.

@@ -47,6 +47,9 @@ func (e *Engine) Unstored() int {
 	if e.unstored {
 		n++
 	}
+	if e.known.unstored {
+		n++
+	}
 	return n
 }
 
@@ -63,6 +66,12 @@ func (e *Engine) Checkpoint(yield func(key string, record []byte)) {
 	}
 	t.soon = append(t.soon, t.unstored...)
 	t.unstored = t.unstored[:0]
+	if e.known.unstored {
+		e.known.unstored = false
+		record := e.known.encode()
+		t.swap(&e.known.print, record)
+		yield(KnownKey, record)
+	}
 	if e.unstored {
 		e.unstored = false
 		record := e.saved.encode()

@@ -161,8 +161,14 @@ func (h *history) simulated() []string {
 		Catalog: h.catalog(), Options: times(), FiresOnly: true, Until: &until,
 	}, &h.lines, &out)
 	h.must(err)
+	return h.listed(out.Bytes())
+}
+
+// listed are the fires that a simulation wrote, sorted.
+func (h *history) listed(out []byte) []string {
+	h.t.Helper()
 	var all []string
-	for line := range bytes.Lines(out.Bytes()) {
+	for line := range bytes.Lines(out) {
 		var d struct {
 			Campaign, User, Key string
 			At                  int64

@@ -163,7 +163,7 @@ func labelsOf[L interface{ GetValue() string }](pairs []L) string {
 	return strings.Join(labels, " ")
 }
 
-// journal tells moves of the clock to the second, clamps exactly.
+// journal tells moves of the clock to the second, clamps exactly, and campaigns adopted later than with the start.
 func (s *stage) journal() ([]string, error) {
 	records, err := s.read(s.topics.Journal)
 	if err != nil {
@@ -175,6 +175,7 @@ func (s *stage) journal() ([]string, error) {
 			Moves []struct {
 				Clock   int64
 				Catalog string
+				Owner   json.RawMessage
 			}
 			Clamps []struct {
 				Topic      string
@@ -188,7 +189,7 @@ func (s *stage) journal() ([]string, error) {
 			if m.Clock != 0 {
 				lines = append(lines, "clock "+second(time.UnixMilli(m.Clock)))
 			}
-			if m.Catalog != "" {
+			if m.Catalog != "" && m.Owner == nil {
 				lines = append(lines, "campaigns adopted")
 			}
 		}

@@ -115,16 +115,36 @@ func (p *past) move(ctx context.Context, m processor.Move) error {
 		}
 		p.known.slack = max(m.Owner.MaxEventAge, m.Owner.MaxFireDelay) + m.Owner.AllowedLateness
 		p.known.userIsKey = m.Owner.Fields.User == ""
-		return p.rerun.Open(m.Owner, m.Cuts, p.catalog(m))
+		cat := p.catalog(m)
+		if err := p.rerun.Open(m.Owner, m.Cuts, cat); err != nil {
+			return err
+		}
+		return p.adopt(ctx, m, cat)
 	case p.rerun.Inputs() == nil:
 		p.lost(LostJournal, "the journal does not hold how the partition was begun")
 		return nil
 	case m.Catalog != "":
-		return p.rerun.Adopt(p.catalog(m))
+		return p.adopt(ctx, m, p.catalog(m))
 	case m.Clock != 0:
 		return p.rerun.Advance(m.Clock)
 	}
 	return nil
+}
+
+// adopt makes the adoption of a move, with what the campaigns took in of the past.
+func (p *past) adopt(ctx context.Context, m processor.Move, cat *campaign.Catalog) error {
+	if m.Past != nil {
+		for _, topic := range slices.Sorted(maps.Keys(m.Past.From)) {
+			start, ok := p.v.bounds.starts[topic][p.id]
+			if from := m.Past.From[topic]; from < m.Cuts[topic] && (!ok || from < start) {
+				p.lost(LostInputs, fmt.Sprintf("%s/%d holds nothing before offset %d, campaigns read it from %d", topic, p.id, start, from))
+			}
+		}
+		if err := p.rerun.LookBack(ctx, p.v.Client.Opts(), m, cat); err != nil {
+			return err
+		}
+	}
+	return p.rerun.Adopt(cat)
 }
 
 // catalog is the one that a move names, or the nearest thing where it is not there.
