@@ -25,7 +25,7 @@ type Webhook struct {
 	data        *template.Tree // nil: none
 	kind        kind
 	text        *template.Text // of kindText
-	tree        *template.Tree // of kindTree
+	tree        *template.Tree // of kindTree and kindForm
 	uses        map[string]bool
 }
 
@@ -37,6 +37,7 @@ const (
 	kindCleverTap
 	kindText
 	kindTree
+	kindForm // a tree, sent as application/x-www-form-urlencoded
 	kindNone // the method carries no body
 )
 
@@ -110,6 +111,8 @@ func (w *Webhook) body(f *Fire, s *template.Scope) ([]byte, error) {
 		return []byte(text), err
 	case kindTree:
 		return w.tree.AppendJSON(nil, s)
+	case kindForm:
+		return w.tree.AppendForm(nil, s)
 	case kindCleverTap:
 		return w.cleverTap(f, s)
 	default:

@@ -2,6 +2,11 @@ package body_test
 
 import (
 	"encoding/json"
+	"errors"
+	"maps"
+	"net/url"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +16,7 @@ import (
 	"vigil/body"
 	"vigil/event"
 	"vigil/source"
+	"vigil/template"
 )
 
 // read compiles the webhook and the data of a small file.
@@ -85,10 +91,104 @@ func TestCleverTap(t *testing.T) {
 	w, _ := read(t, "webhook: {endpoint: ops, body: clevertap}\ndata: {a: '{{ user }}'}")
 	f := fire()
 	out, err := w.Render(f)
-	want := `{"targetId":"cart","key_values":{"a":"u1"},"profiles":[{"identity":"u1","email":"a@b.c","profileData":` +
-		string(f.Profile) + `,"event_name":"cart_add","event_properties":` + string(f.Anchor.Props) + `}]}`
+	want := `{"targetId":"cart","key_values":{"a":"u1"},"profiles":[{"email":"a@b.c","identity":"u1","profileData":{"country":"CA","n":1.0},` +
+		`"event_properties":` + string(f.Anchor.Props) + `}]}`
 	if diff := cmp.Diff(want, string(out.Body)); err != nil || diff != "" {
 		t.Error(err, diff)
+	}
+	f.Profile, f.Anchor = []byte(`{"n":1.0,"a":12345678901234567890}`), nil
+	out, err = w.Render(f)
+	want = `{"targetId":"cart","key_values":{"a":"u1"},"profiles":[{"identity":"u1","profileData":{"n":1.0,"a":12345678901234567890}}]}`
+	if diff := cmp.Diff(want, string(out.Body)); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}
+
+// TestCleverTapExample: every field of the payload in CleverTap's documentation comes out under its name, with its type and
+// in its place: targetId as a number, key_values, and of a profile email, identity, objectId, profileData,
+// event_properties, push_token.
+func TestCleverTapExample(t *testing.T) {
+	text, err := os.ReadFile("testdata/clevertap.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var example struct {
+		KeyValues map[string]json.RawMessage `json:"key_values"`
+		Profiles  []map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(text, &example); err != nil || len(example.Profiles) != 2 {
+		t.Fatal(err)
+	}
+	var whole map[string]any
+	if err := json.Unmarshal(text, &whole); err != nil {
+		t.Fatal(err)
+	}
+	keyValues, err := json.Marshal(example.KeyValues)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, problems := read(t, `{"webhook": {"endpoint": "ops", "body": "clevertap"}, "data": `+string(keyValues)+`}`)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	w.Seal(body.About{ID: "1472124953", Zone: time.UTC})
+	for i, p := range example.Profiles {
+		var identity string
+		profile := map[string]json.RawMessage{}
+		for _, name := range []string{"email", "objectId", "push_token"} {
+			profile[name] = p[name]
+		}
+		err := errors.Join(json.Unmarshal(p["identity"], &identity), json.Unmarshal(p["profileData"], &profile))
+		raw, err2 := json.Marshal(profile)
+		if err != nil || err2 != nil {
+			t.Fatal(err, err2)
+		}
+		out, err := w.Render(body.Fire{User: identity, Profile: raw, Anchor: &event.Snapshot{Type: "Game Played", Props: p["event_properties"]}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(out.Body, &got); err != nil {
+			t.Fatal(err)
+		}
+		want := maps.Clone(whole)
+		want["profiles"] = whole["profiles"].([]any)[i : i+1] // one fire is one profile
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("profile %d: %s", i, diff)
+		}
+		if i == 0 && !strings.HasPrefix(string(out.Body), `{"targetId":1472124953,"key_values":{`) {
+			t.Errorf("got %s", out.Body)
+		}
+	}
+}
+
+// TestForm: a tree with the content type of a form is one.
+func TestForm(t *testing.T) {
+	const head = "webhook:\n  endpoint: e\n  headers: {content-type: application/x-www-form-urlencoded}\n  body: "
+	w, problems := read(t, head+`{text: "Hello {{ user }} & é", total: "{{ anchor.properties.value }}", fixed: "a=b", n: 1.50, yes: true, none: null,
+    lost: "{{ anchor.properties.lost }}", "tags[]": "{{ anchor.properties.tags }}", list: ["{{ key }}", 2, x], object: "{{ events[1].properties.ok }}"}`)
+	out, err := w.Render(fire())
+	want := "text=Hello+u1+%26+%C3%A9&total=100.0&fixed=a%3Db&n=1.50&yes=true&none=&lost=&tags%5B%5D=a&tags%5B%5D=b&list=c%2F1+%3F&list=2&list=x&object=true"
+	if string(out.Body) != want || err != nil || len(problems) > 0 || out.ContentType != "application/x-www-form-urlencoded" {
+		t.Errorf("%s, %v, %v", out.Body, err, problems)
+	}
+	parsed, err := url.ParseQuery(string(out.Body))
+	if err != nil || parsed.Get("text") != "Hello u1 & é" {
+		t.Errorf("%v, %v", parsed, err)
+	}
+	for text, want := range map[string]string{
+		`[a]`:             "a form must be an object, not a list",
+		`{a: {b: c}}`:     "a field of a form must be a text, a number, a boolean or a list of them, not an object",
+		`{a: [[b]]}`:      "a field of a form must be a text, a number, a boolean or a list of them, not a list",
+		`{a: [{b: "c"}]}`: "a field of a form must be a text, a number, a boolean or a list of them, not an object",
+	} {
+		if _, problems := read(t, head+text); len(problems) != 1 || problems[0].Message != want {
+			t.Errorf("%s: %v", text, problems)
+		}
+	}
+	w, problems = read(t, strings.Replace(head, "urlencoded", "urlencoded; charset=utf-8", 1)+`"user={{ user | url_encode }}"`)
+	if out, err := w.Render(fire()); string(out.Body) != "user=u1" || err != nil || len(problems) > 0 {
+		t.Errorf("%s, %v, %v", out.Body, err, problems)
 	}
 }
 
@@ -237,23 +337,45 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestBombs renders templates that try to grow beyond all bounds.
+// TestBombs renders templates that try to grow beyond all bounds: each ends with an error, nothing half made, before it has
+// allocated more than some results of the greatest size.
 func TestBombs(t *testing.T) {
-	seed := strings.Repeat("a", 60_000)
-	for _, leaf := range []string{
-		`{{ "` + seed + `" | replace: "a", "` + `aaaaaaaaaaaaaaaaaaaa` + `" }}`,
-		`{{ "aaaaaaaaaaaaaaaa" | replace: "a", "aaaaaaaaaaaaaaaa" | replace: "a", "aaaaaaaaaaaaaaaa" | replace: "a", "aaaaaaaaaaaaaaaa" | replace: "a", "aaaaaaaaaaaaaaaa" | replace: "a", "aaaaaaaaaaaaaaaa" }}`,
-		`{{ anchor.properties.big | split: "" | join: "` + seed + `" | append: "` + `" }}`,
+	grow := strings.Repeat(` | replace: "a", "aaaaaaaaaaaaa"`, 8)
+	for name, c := range map[string]struct{ leaf, profile string }{
+		"eight replaces in little source": {leaf: `{{ "a"` + grow + ` }}`},
+		"one replace of a long text":      {leaf: `{{ "` + strings.Repeat("a", 60_000) + `" | replace: "a", "aaaaaaaaaaaaaaaaaaaa" }}`},
+		"appends double":                  {leaf: `{{ profile.a` + strings.Repeat(" | append: profile.a", 8) + ` }}`, profile: strings.Repeat("x", 200_000)},
+		"join by a long text":             {leaf: `{{ profile.a | split: "" | join: profile.a }}`, profile: strings.Repeat("x", 10_000)},
+		"json of json":                    {leaf: `{{ profile.a` + strings.Repeat(" | json", 8) + ` }}`, profile: strings.Repeat(`\"`, 60_000)},
+		"url_encode again and again":      {leaf: `{{ profile.a` + strings.Repeat(" | url_encode", 8) + ` }}`, profile: strings.Repeat("é", 60_000)},
+		"a hundred outputs":               {leaf: strings.Repeat("{{ profile.a }}", 100), profile: strings.Repeat("x", 20_000)},
 	} {
-		file, err := json.Marshal(map[string]any{"webhook": map[string]any{"endpoint": "e", "body": map[string]any{"x": leaf}}})
-		if err != nil {
-			t.Fatal(err)
+		for _, text := range []string{`{"x": %s}`, `%s`} { // a tree, and a text
+			leaf, err := json.Marshal(c.leaf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, problems := read(t, `{"webhook": {"endpoint": "e", "body": `+strings.Replace(text, "%s", string(leaf), 1)+`}}`)
+			f := fire()
+			f.Profile = []byte(`{"a":"` + c.profile + `"}`)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			out, err := w.Render(f)
+			runtime.ReadMemStats(&after)
+			if err == nil {
+				t.Errorf("%s: %d bytes, %v", name, len(out.Body), problems)
+			}
+			if len(out.Body) > 0 {
+				t.Errorf("%s: half made", name)
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > 32*template.MaxOutput {
+				t.Errorf("%s: %d bytes allocated", name, took)
+			}
 		}
-		w, problems := read(t, string(file))
-		if out, err := w.Render(fire()); err == nil {
-			t.Errorf("%.60s: %d bytes, %v", leaf, len(out.Body), problems)
-		} else if len(out.Body) > 0 {
-			t.Errorf("%.60s: half made", leaf)
+	}
+	for _, leaf := range []string{`{{ (1..30000000) | join: "x" }}`, `{{ 1..30000000 | size }}`, `{% for i in (1..30000000) %}x{% endfor %}`} {
+		if _, problems := read(t, `webhook: {endpoint: e, body: '`+leaf+`'}`); !source.Failed(problems) {
+			t.Errorf("%s passes the linter", leaf)
 		}
 	}
 }

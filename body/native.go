@@ -56,28 +56,71 @@ func (w *Webhook) appendData(b []byte, s *template.Scope) ([]byte, error) {
 	return w.data.AppendJSON(b, s)
 }
 
-// cleverTap writes the body that a receiver of CleverTap webhooks knows (docs/decisions/0002): one profile a fire, with
-// the profile's identity, its well-known fields, all of it as profileData, and the anchor's properties.
+// lifted are the members of a profile that CleverTap shows beside profileData, by their names there, in its order around
+// identity.
+var lifted = []string{"email", "objectId", "push_token"}
+
+// cleverTap writes the body that CleverTap documents (docs/decisions/0002): one profile a fire.
 func (w *Webhook) cleverTap(f *Fire, s *template.Scope) ([]byte, error) {
-	b := field([]byte{'{'}, "targetId", w.about.ID)
-	b, err := w.appendData(append(b, `,"key_values":`...), s)
+	b := append([]byte{'{'}, `"targetId":`...)
+	b, err := w.appendData(append(w.appendTarget(b), `,"key_values":`...), s)
 	if err != nil {
 		return nil, err
 	}
-	b = field(append(b, `,"profiles":[{`...), "identity", f.User)
 	profile, err := event.ParseValue(object(f.Profile))
 	if err != nil {
 		return nil, &template.Error{Where: "profile", Err: err}
 	}
-	for _, name := range []string{"name", "email", "phone"} {
-		if v := profile.Get(event.Path(name)); v.Kind() == event.String {
-			b = field(append(b, ','), name, v.Text())
+	known := map[string]string{}
+	for _, name := range lifted {
+		if v := profile.Member(name); v.Kind() == event.String {
+			known[name] = v.Text()
 		}
 	}
-	b = append(append(b, `,"profileData":`...), object(f.Profile)...)
+	b = append(b, `,"profiles":[{`...)
+	if email, ok := known["email"]; ok {
+		b = append(field(b, "email", email), ',')
+	}
+	b = field(b, "identity", f.User)
+	if id, ok := known["objectId"]; ok {
+		b = field(append(b, ','), "objectId", id)
+	}
+	if b, err = appendProfile(append(b, `,"profileData":`...), object(f.Profile), known); err != nil {
+		return nil, &template.Error{Where: "profile", Err: err}
+	}
 	if f.Anchor != nil {
-		b = field(append(b, ','), "event_name", f.Anchor.Type)
 		b = append(append(b, `,"event_properties":`...), object(f.Anchor.Props)...)
 	}
+	if token, ok := known["push_token"]; ok {
+		b = field(append(b, ','), "push_token", token)
+	}
 	return append(b, "}]}"...), nil
+}
+
+// appendTarget writes the campaign's id: as a number where it is one, as CleverTap's are, else as a text.
+func (w *Webhook) appendTarget(b []byte) []byte {
+	id := w.about.ID
+	if n, err := strconv.ParseInt(id, 10, 64); err == nil && strconv.FormatInt(n, 10) == id && n < 1<<53 {
+		return append(b, id...)
+	}
+	return source.AppendString(b, id)
+}
+
+// appendProfile writes a profile without the members that stand beside it: its own bytes where there are none.
+func appendProfile(b, profile []byte, without map[string]string) ([]byte, error) {
+	if len(without) == 0 {
+		return append(b, profile...), nil
+	}
+	rest, err := template.Value(profile)
+	if err != nil {
+		return nil, err
+	}
+	members, ok := rest.(map[string]any)
+	for name := range without {
+		delete(members, name)
+	}
+	if !ok { // impossible: what stands beside it was a member of it
+		return append(b, profile...), nil
+	}
+	return template.AppendValue(b, members), nil
 }

@@ -25,6 +25,7 @@ func Read(r *source.Reader, n, data *source.Node) *Webhook {
 	w.contentType = "application/json"
 	w.readBody(r, c, n.Field("body"))
 	w.readHeaders(r, n.Field("headers"))
+	w.readForm(r, n.Field("body"))
 	w.readData(r, c, data)
 	if w.Method == "GET" || w.Method == "DELETE" {
 		if stated := n.Field("body"); stated != nil {
@@ -106,6 +107,28 @@ func (w *Webhook) readBody(r *source.Reader, c *template.Compiler, n *source.Nod
 		w.kind, w.tree = kindTree, c.Tree(n, "body")
 	default:
 		r.Fail(n, "wrong_type", "body must be native, clevertap, a text, an object or a list, not %s", n.Kind)
+	}
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+// readForm makes a form of a tree whose content-type says so.
+func (w *Webhook) readForm(r *source.Reader, n *source.Node) {
+	media, _, _ := strings.Cut(w.contentType, ";")
+	if w.kind != kindTree || !strings.EqualFold(strings.TrimSpace(media), formType) {
+		return
+	}
+	w.kind = kindForm
+	if n.Kind != source.Object {
+		r.Fail(n, "wrong_type", "a form must be an object, not %s", n.Kind)
+		return
+	}
+	for _, f := range n.Fields {
+		for _, v := range append(f.Value.Items, f.Value) {
+			if v.Kind == source.Object || v.Kind == source.List && v != f.Value {
+				r.Fail(v, "wrong_type", "a field of a form must be a text, a number, a boolean or a list of them, not %s", v.Kind)
+			}
+		}
 	}
 }
 

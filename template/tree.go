@@ -23,9 +23,10 @@ type part struct {
 // Tree is a compiled body: a text, or an object or a list with templates in its texts. It is immutable.
 type Tree struct {
 	leaf    *Text
-	fixed   []byte // JSON of what holds no output
-	names   []string
-	members []*Tree // of an object, beside names, or of a list
+	fixed   []byte   // JSON of what holds no output
+	names   []string // as JSON, with the colon
+	plain   []string // beside names
+	members []*Tree  // of an object, beside names, or of a list
 	object  bool
 	where   string
 }
@@ -133,6 +134,7 @@ func (c *Compiler) Tree(n *source.Node, where string) *Tree {
 	case source.Object:
 		t.object = true
 		for _, f := range n.Fields {
+			t.plain = append(t.plain, f.Name)
 			t.names = append(t.names, string(source.AppendString(nil, f.Name))+":")
 			t.members = append(t.members, c.Tree(f.Value, where+"."+f.Name))
 		}

@@ -74,6 +74,9 @@ func FromJSON(v event.Value) any {
 	}
 }
 
+// AppendValue writes what Value has read as JSON, members sorted by name.
+func AppendValue(dst []byte, v any) []byte { return appendJSON(dst, v) }
+
 // appendJSON writes a value as JSON, members sorted by name.
 func appendJSON(dst []byte, v any) []byte {
 	switch v := v.(type) {
