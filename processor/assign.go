@@ -12,25 +12,33 @@ func (s *session) apply(ctx context.Context) error {
 	changes := s.changes
 	s.changes = nil
 	s.mu.Unlock()
-	for _, c := range changes {
-		if c.failed != nil {
-			return c.failed
-		}
-		if err := s.revokeAll(c.revoked); err != nil {
+	for i, c := range changes {
+		if err := s.take(ctx, c); err != nil {
+			s.mu.Lock()
+			s.changes = append(changes[i+1:], s.changes...) // what is restored in them is to be closed
+			s.mu.Unlock()
 			return err
-		}
-		for topic, offsets := range c.assigned {
-			for id, begin := range offsets {
-				s.assign(ctx, topic, id, begin)
-			}
-		}
-		if c.restored != nil {
-			if err := s.install(ctx, c.restored); err != nil {
-				return err
-			}
 		}
 	}
 	return s.reload(ctx)
+}
+
+func (s *session) take(ctx context.Context, c change) error {
+	if c.failed != nil {
+		return c.failed
+	}
+	if err := s.revokeAll(c.revoked); err != nil {
+		return err
+	}
+	for topic, offsets := range c.assigned {
+		for id, begin := range offsets {
+			s.assign(ctx, topic, id, begin)
+		}
+	}
+	if c.restored != nil {
+		return s.install(ctx, c.restored)
+	}
+	return nil
 }
 
 // assign notes where a topic of a partition begins; with the last of them its state is restored, by another goroutine.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"vigil/processor"
+	"vigil/state"
 )
 
 // counted sums the counters of a name over their labels.
@@ -103,7 +105,8 @@ webhook: {url: "https://example.com/hook"}
 `)
 	stop := s.start(s.config("a"))
 	storm := s.cluster.Fault(
-		kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.RebalanceInProgress, Count: 6},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.RebalanceInProgress, Count: 4},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.RequestTimedOut, Count: 2}, // the broker has acted
 		kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.TransactionAbortable, Count: 2},
 	)
 	begin := time.Now().Add(-time.Hour)
@@ -111,8 +114,9 @@ webhook: {url: "https://example.com/hook"}
 	for round := range 6 {
 		if round == 4 {
 			stop()
+			s.agrees("a")
 			s.dir = t.TempDir()
-			s.start(s.config("b"))
+			stop = s.start(s.config("b"))
 		}
 		for i := range 20 {
 			user, id := fmt.Sprintf("u%02d", i), fmt.Sprint("b", round)
@@ -132,6 +136,37 @@ webhook: {url: "https://example.com/hook"}
 	}
 	if storm.Hits() < 8 {
 		t.Errorf("the storm hit %d times, want 8", storm.Hits())
+	}
+	stop()
+	s.agrees("b")
+}
+
+// agrees wants what an instance that has stopped knew of its users, which its last checkpoint wrote to the disk, to be what
+// the changelog holds.
+func (s *stage) agrees(instance string) {
+	s.t.Helper()
+	want, got := map[string]string{}, map[string]string{}
+	for _, r := range s.records("vigil.state", 1<<20, 2*time.Second) {
+		want[fmt.Sprint(r.Partition, " ", string(r.Key))] = string(r.Value)
+		if r.Value == nil {
+			delete(want, fmt.Sprint(r.Partition, " ", string(r.Key)))
+		}
+	}
+	for id := range partitions {
+		store, _, err := state.OpenBadger(filepath.Join(s.dir, instance, "state", fmt.Sprint(id)), state.Options{})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		err = store.Scan(func(key, value []byte) error { got[fmt.Sprint(id, " ", string(key))] = string(value); return nil })
+		if err := errors.Join(err, store.Close()); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if len(want) == 0 {
+		s.t.Error("the changelog is empty")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("memory of %s (-changelog +memory)\n%s", instance, diff)
 	}
 }
 

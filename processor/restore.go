@@ -153,7 +153,7 @@ func (s *session) fromDisk(ctx context.Context, r *restored, first, end int64) (
 	}
 	store, meta, err := s.open(ctx, s.folder(r))
 	switch {
-	case ctx.Err() != nil, errors.Is(err, errFatal):
+	case err != nil && (ctx.Err() != nil || errors.Is(err, errFatal)):
 		return 0, err
 	case errors.Is(err, state.ErrFull): // what is there may serve the next start
 		s.withoutDisk(r, err)

@@ -74,6 +74,9 @@ func TestBrokerTrouble(t *testing.T) {
 			"topic unknown for a while", produceTo("vigil.webhooks", kerr.UnknownTopicOrPartition), 30 * time.Second,
 			[]string{"vigil.webhooks/", "UNKNOWN_TOPIC_OR_PARTITION", "vigil topics check"},
 		},
+		{"answers to the end of a transaction are lost", unheard(kmsg.EndTxn, 3), 5 * time.Second, nil},
+		{"answers to offsets are lost", unheard(kmsg.TxnOffsetCommit, 3), 5 * time.Second, nil},
+		{"answers to records are lost", unheard(kmsg.Produce, 3), 5 * time.Second, nil},
 		{"a refused end", fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.InvalidTxnState, Count: 1}), time.Second, []string{"INVALID_TXN_STATE"}},
 		{"a record refused as too large", fault(kfake.Fault{
 			Keys: []kmsg.Key{kmsg.Produce}, Topic: "vigil.webhooks", Err: kerr.MessageTooLarge, Count: 1,
@@ -96,8 +99,23 @@ func TestBrokerTrouble(t *testing.T) {
 				s.settled()
 				p.stop()
 				wantWords(t, "the log", s.text.text(), row.log...)
+				s.agrees()
 			})
 		})
+	}
+}
+
+// unheard has the connections end after the broker was asked something, so that it acts and its answer is lost.
+func unheard(key kmsg.Key, times int) strike {
+	return func(s *stage) func() {
+		left := times
+		return s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Count: -1, Observe: true, When: func(kmsg.Request) bool {
+			if left > 0 {
+				left--
+				go s.network.reset()
+			}
+			return true
+		}}).Remove
 	}
 }
 

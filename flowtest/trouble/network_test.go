@@ -9,24 +9,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// network is a virtual network that can be cut: connections end, and none can be made.
-type network struct {
-	kfake.VirtualNetwork
-	mu    sync.Mutex
-	cut   bool       // guarded by mu
-	conns []net.Conn // guarded by mu; those ever made
+// link is somebody's way into a virtual network. It can be cut: connections end, and none can be made.
+type link struct {
+	network *kfake.VirtualNetwork
+	mu      sync.Mutex
+	cut     bool       // guarded by mu
+	conns   []net.Conn // guarded by mu; those ever made
 }
 
 var errCut = errors.New("connection refused")
 
 // dial is for kgo.Dialer.
-func (n *network) dial(ctx context.Context, kind, addr string) (net.Conn, error) {
+func (n *link) dial(ctx context.Context, kind, addr string) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.cut {
 		return nil, errCut
 	}
-	conn, err := n.DialContext(ctx, kind, addr)
+	conn, err := n.network.DialContext(ctx, kind, addr)
 	if err == nil {
 		n.conns = append(n.conns, conn)
 	}
@@ -34,7 +34,7 @@ func (n *network) dial(ctx context.Context, kind, addr string) (net.Conn, error)
 }
 
 // set cuts the network, or mends it.
-func (n *network) set(cut bool) {
+func (n *link) set(cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut = cut
@@ -44,7 +44,7 @@ func (n *network) set(cut bool) {
 }
 
 // sever ends the connections there are; they can be made again.
-func (n *network) sever() {
+func (n *link) sever() {
 	for _, c := range n.conns {
 		_ = c.Close() // its client closes it too
 	}
@@ -52,7 +52,7 @@ func (n *network) sever() {
 }
 
 // reset is sever for those who hold no lock.
-func (n *network) reset() {
+func (n *link) reset() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.sever()

@@ -66,7 +66,7 @@ func campaigns() []*campaign.Campaign {
 // stage is the broker, what was written to it, and the disk of the processors.
 type stage struct {
 	t        *testing.T
-	network  network
+	network  link
 	cluster  *kfake.Cluster
 	opts     []kgo.Opt // how to reach the cluster
 	topics   kafka.Topics
@@ -84,8 +84,8 @@ func (s *stage) partitions() int { return len(s.lines) }
 func inBubble(t *testing.T, f func(s *stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{t: t}
-		s.open(2, s.network.dial, kfake.ListenFn(s.network.Listen), kfake.Ports(9092, 9093, 9094))
+		s := &stage{t: t, network: link{network: &kfake.VirtualNetwork{}}}
+		s.open(2, s.network.dial, kfake.ListenFn(s.network.network.Listen), kfake.Ports(9092, 9093, 9094))
 		f(s)
 	})
 }
