@@ -45,6 +45,7 @@ const (
 type stage struct {
 	t       *testing.T
 	cluster *kfake.Cluster
+	network *kfake.VirtualNetwork
 	opts    []kgo.Opt // how to reach the cluster
 	client  *kgo.Client
 	adm     *kadm.Client
@@ -99,7 +100,7 @@ func inBubble(t *testing.T, partitions int32, f func(s *stage)) {
 
 func newStage(t *testing.T, partitions int32) *stage {
 	t.Helper()
-	var network kfake.VirtualNetwork
+	network := &kfake.VirtualNetwork{}
 	cluster, err := kfake.NewCluster(kfake.ListenFn(network.Listen), kfake.NumBrokers(1), kfake.SeedTopics(partitions, input),
 		kfake.BrokerConfigs(map[string]string{"message.max.bytes": "9000000"}))
 	if err != nil {
@@ -107,7 +108,7 @@ func newStage(t *testing.T, partitions int32) *stage {
 	}
 	t.Cleanup(cluster.Close)
 	s := &stage{
-		t: t, now: time.Now(), cluster: cluster, topics: kafka.Names("vigil"), dir: t.TempDir(), texts: map[string]string{},
+		t: t, now: time.Now(), cluster: cluster, network: network, topics: kafka.Names("vigil"), dir: t.TempDir(), texts: map[string]string{},
 		reload: make(chan *campaign.Catalog), receiver: newReceiver(), told: map[string]float64{},
 		opts: []kgo.Opt{
 			kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(network.DialContext),
@@ -149,18 +150,25 @@ func (s *stage) startProcessor() {
 		return
 	}
 	registry := prometheus.NewRegistry()
-	p, err := processor.New(processor.Config{
-		Kafka: s.opts, Topics: s.topics, Inputs: []string{input},
-		Fields: event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, Format: "json",
-		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir, Quiet: true,
-		Times: times(), CommitInterval: commitInterval, CheckpointInterval: 3 * time.Second, ClockGrace: clockGrace,
-		Workers: 1, Catalog: s.catalog(), Reload: s.reload, Log: s.log(), Registerer: registry,
-	})
+	cfg := s.config()
+	cfg.Registerer = registry
+	p, err := processor.New(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.registries = append(s.registries, registry)
 	s.processor = run(p.Run)
+}
+
+// config is that of the only processor.
+func (s *stage) config() processor.Config {
+	return processor.Config{
+		Kafka: s.opts, Topics: s.topics, Inputs: []string{input},
+		Fields: event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, Format: "json",
+		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir, Quiet: true,
+		Times: times(), CommitInterval: commitInterval, CheckpointInterval: 3 * time.Second, ClockGrace: clockGrace,
+		Workers: 1, Catalog: s.catalog(), Reload: s.reload, Log: s.log(),
+	}
 }
 
 // times are the engine's.

@@ -178,9 +178,11 @@ func sendRecord(s *stage, c *command) ([]string, error) {
 	return nil, s.produce(&kgo.Record{Key: []byte(user), Value: []byte(value), Timestamp: s.now})
 }
 
-// produce writes to the input topic; the record is in the log when it returns.
+// produce writes to the input topic, unless the record names another; it is in the log when it returns.
 func (s *stage) produce(r *kgo.Record) error {
-	r.Topic = input
+	if r.Topic == "" {
+		r.Topic = input
+	}
 	err := s.client.ProduceSync(s.t.Context(), r).FirstErr()
 	synctest.Wait()
 	return err
