@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -169,6 +170,10 @@ func (p *play) finish() {
 	p.T.Logf("judged %s after the simulation began", time.Since(began).Round(time.Millisecond))
 	p.Compare(want, p.Fires())
 	p.deadLetters()
+	code, told := p.Told("verify", 2*time.Minute, "verify", "--config", p.Path("vigil.yaml"))
+	if as := fmt.Sprintf("%d fires are as they must be, 0 differences, 0 unverifiable", len(want)); code != 0 || !strings.Contains(told, as) {
+		p.T.Errorf("vigil verify ended with %d and said %q, want %q", code, told, as)
+	}
 	for name, n := range byCampaign(want) {
 		if n < leastFires {
 			p.T.Errorf("campaign %s fired %d times only: the crowd does not test it", name, n)

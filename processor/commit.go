@@ -173,6 +173,9 @@ func (p *partition) committedAll() {
 	p.clear()
 }
 
+// errAborted ends a session after a clean abort: nothing is lost, another one reads the same records again.
+var errAborted = errors.New("transaction aborted with several inputs")
+
 // aborted undoes the transaction on all partitions; the client reads from the committed offsets again. With several
 // inputs what was polled and held back is not of that kind, so the session starts anew.
 func (s *session) aborted() error {
@@ -200,7 +203,7 @@ func (s *session) aborted() error {
 	}
 	s.cfg.Log.Info().Msg("transaction aborted, its work is undone")
 	if len(s.inputs) > 1 {
-		return errors.New("transaction aborted with several inputs")
+		return errAborted
 	}
 	return nil
 }

@@ -123,9 +123,9 @@ func (p *Processor) Run(ctx context.Context) error {
 	}
 }
 
-// unlessStopped is err, or nil where a stop is what ended it: there was nothing to finish yet.
+// unlessStopped is err, or nil where a stop is what ended it: there was nothing to finish yet, or what there was is undone.
 func unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errAborted)) {
 		return nil
 	}
 	return err

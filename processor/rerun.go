@@ -38,6 +38,9 @@ func NewRerun(topics kafka.Topics, partition int32, write func(*kgo.Record)) *Re
 // Open takes the partition up at cuts as owner did. It begins with nothing known where owner did, or where nothing was
 // opened before. Adopt follows.
 func (r *Rerun) Open(owner *Owner, cuts map[string]int64, cat *campaign.Catalog) error {
+	if r.part != nil {
+		r.commit() // as the owner before did
+	}
 	cfg := owner.config()
 	cfg.Topics, cfg.Log, cfg.Catalog = r.topics, zerolog.Nop(), cat
 	part := newPartition(&session{Processor: &Processor{cfg: cfg, metrics: r.metrics}, inputs: owner.Inputs}, r.id)
@@ -55,9 +58,11 @@ func (r *Rerun) Open(owner *Owner, cuts map[string]int64, cat *campaign.Catalog)
 	return nil
 }
 
-// Adopt switches to other campaigns, as a reload does. What those among them that are new ask of the past is read first,
-// with LookBack, or counts as not there.
+// Adopt switches to other campaigns, as a reload does, between two transactions: what a campaign that was gone has left
+// behind is forgotten when the users who acted meanwhile are committed. What those among them that are new ask of the
+// past is read first, with LookBack, or counts as not there.
 func (r *Rerun) Adopt(cat *campaign.Catalog) error {
+	r.commit()
 	return r.do(nil, func(p *partition) error {
 		p.cfg.Catalog = cat
 		err := p.engine.SetCatalog(cat)
@@ -146,8 +151,13 @@ func (r *Rerun) do(record *kgo.Record, step func(*partition) error) (err error) 
 	p.clear()
 	p.record = nil
 	if r.taken++; r.taken%commitEvery == 0 {
-		p.engine.Changes(func(string, []byte) {})
-		p.engine.Commit()
+		r.commit()
 	}
 	return nil
+}
+
+// commit ends an undo log.
+func (r *Rerun) commit() {
+	r.part.engine.Changes(func(string, []byte) {})
+	r.part.engine.Commit()
 }

@@ -35,6 +35,7 @@ type day struct {
 	member   *member             // nil: nobody works
 	sets     []*campaign.Catalog // all that were in force
 	sent     []*kgo.Record
+	orderly  bool // every record is an event or a profile, in the order of its time
 }
 
 // member is a processor with a line to the brokers of its own.
@@ -126,16 +127,30 @@ func (d *day) edit() {
 	synctest.Wait()
 }
 
+// live goes on for some steps, with an edit now and then.
+func (d *day) live(steps int) {
+	d.t.Helper()
+	for i := range steps {
+		if i%50 == 25 && !d.orderly {
+			d.edit()
+		}
+		d.step()
+	}
+}
+
 // step is one thing that happens.
 func (d *day) step() {
+	if now := time.Now().Truncate(time.Millisecond); now.After(d.now) {
+		d.now = now // a stop took its time
+	}
 	switch n := d.rand.IntN(100); {
 	case n < 40:
 		for range 1 + d.rand.IntN(8) {
 			d.write()
 		}
 	case n < 44 && len(d.sent) > 0:
-		again := *d.sent[d.rand.IntN(len(d.sent))]
-		d.must(d.produce(&kgo.Record{Topic: again.Topic, Key: again.Key, Value: again.Value, Timestamp: d.now}))
+		again := d.sent[d.rand.IntN(len(d.sent))]
+		d.put(&kgo.Record{Topic: again.Topic, Key: again.Key, Value: again.Value, Timestamp: d.now})
 	case n < 62:
 		d.pass(time.Duration(1+d.rand.IntN(600)) * time.Second)
 	case n < 74:
@@ -148,7 +163,7 @@ func (d *day) step() {
 		d.crash()
 	case n < 90:
 		d.start([]string{"a", "b"}[d.rand.IntN(2)])
-	case n < 96:
+	case n < 96 && !d.orderly:
 		d.edit()
 	default:
 		d.trouble()
@@ -177,6 +192,7 @@ func (d *day) write() {
 		if tier := d.rand.IntN(3); tier > 0 {
 			r.Value = fmt.Appendf(nil, `{"tier":%q}`, []string{"gold", "tin"}[tier-1])
 		}
+	case d.orderly:
 	case n == 6:
 		r.Value = []byte("{oops")
 	case n == 7:
@@ -184,6 +200,12 @@ func (d *day) write() {
 	case n < 12:
 		r.Timestamp = d.now.Add(-time.Duration(d.rand.IntN(8000)) * time.Millisecond)
 	}
+	d.put(r)
+}
+
+// put writes a record; it says then where it stands.
+func (d *day) put(r *kgo.Record) {
+	d.t.Helper()
 	d.must(d.produce(r))
 	d.sent = append(d.sent, r)
 }

@@ -35,6 +35,9 @@ type hole struct {
 	text     string
 	from, to int64 // ms on the clock
 	open     bool  // to is not known yet
+
+	// Of campaigns only: which, and between which places of the inputs.
+	campaigns, begin, end string
 }
 
 // knowledge is what a run knows of a partition's past. Without a hole it is all, and every difference is one.
@@ -68,18 +71,22 @@ func (k *knowledge) lost(clock int64, reason Loss, text string) {
 
 // blind notes that the campaigns from here on are not there.
 func (k *knowledge) blind(clock int64, fingerprint, place string) {
-	k.holes = append(k.holes, &hole{
-		Loss: LostCampaigns, from: clock, to: math.MaxInt64,
-		text: fmt.Sprintf("campaigns %s, in force from %s on", fingerprint, place),
-	})
+	last := len(k.holes) - 1
+	if last < 0 || k.holes[last].campaigns != fingerprint || k.holes[last].end != place {
+		k.holes = append(k.holes, &hole{Loss: LostCampaigns, from: clock, campaigns: fingerprint, begin: place})
+		last++
+	}
+	h := k.holes[last]
+	h.to, h.end = math.MaxInt64, ""
+	h.text = fmt.Sprintf("campaigns %s are not given; they decided from %s on", fingerprint, h.begin)
 }
 
 // sighted ends what blind began.
 func (k *knowledge) sighted(clock int64, place string) {
 	for _, h := range k.holes {
 		if h.Loss == LostCampaigns && h.to == math.MaxInt64 {
-			h.to, k.users = clock, map[string]*silence{}
-			h.text += " to " + place
+			h.to, h.end, k.users = clock, place, map[string]*silence{}
+			h.text = fmt.Sprintf("campaigns %s are not given; they decided from %s to %s", h.campaigns, h.begin, place)
 		}
 	}
 }
