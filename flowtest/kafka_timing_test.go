@@ -59,9 +59,9 @@ func (s *stage) users() map[string]live.Fire {
 	return byUser
 }
 
-// TestFlowIdle: one event and then silence; the absence is told within 4 s of its end, by the wall clock alone. The log
+// TestGateG4IdleOnKafka: one event and then silence; the absence is told within 4 s of its end, by the wall clock alone. The log
 // of the partition ends in a transaction that was aborted, which is nothing to wait for.
-func TestFlowIdle(t *testing.T) {
+func TestGateG4IdleOnKafka(t *testing.T) {
 	const within = 3 * time.Second
 	s, r := newSoon(t, "idle", within)
 	s.Processor("processor")
@@ -93,8 +93,8 @@ func TestFlowIdle(t *testing.T) {
 	r.Check(t, s.Fires())
 }
 
-// TestFlowBacklog: a processor that is down across a deadline reads what happened in the meantime before it decides.
-func TestFlowBacklog(t *testing.T) {
+// TestGateG3BacklogOnKafka: a processor that is down across a deadline reads what happened in the meantime before it decides.
+func TestGateG3BacklogOnKafka(t *testing.T) {
 	const within = 8 * time.Second
 	s, r := newSoon(t, "backlog", within)
 	down := s.Processor("processor")

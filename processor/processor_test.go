@@ -31,7 +31,7 @@ func fire(campaign, user, anchor, slot string) string {
 }
 
 // An action fires; an absence fires by the wall clock on a topic that has gone quiet (gate G4).
-func TestIdlePartitionFires(t *testing.T) {
+func TestGateG4Idle(t *testing.T) {
 	s := newStage(t, onBuy, cart)
 	s.start(s.config("a"))
 	now := time.Now()
@@ -44,7 +44,7 @@ func TestIdlePartitionFires(t *testing.T) {
 }
 
 // Stopped across the deadline, with the cancelling event in the backlog: it must not fire (gate G3).
-func TestBacklogDoesNotFire(t *testing.T) {
+func TestGateG3Backlog(t *testing.T) {
 	s := newStage(t, onBuy, cart)
 	stop := s.start(s.config("a"))
 	long := time.Now().Add(-time.Hour)

@@ -61,7 +61,7 @@ func TestStopWhileStarting(t *testing.T) {
 // On partitions where nothing happens a timer fires by the wall clock: after its deadline, allowed_lateness and
 // clock_grace, and then within a tick of that clock, the half tick between two questions for ends, and a commit. That is
 // so wherever between two ticks the deadline falls, and across the heartbeats of the group (gate G4).
-func TestIdlePartitionFiresInTime(t *testing.T) {
+func TestGateG4IdleInTime(t *testing.T) {
 	const least, most = allowedLateness + clockGrace, allowedLateness + clockGrace + wallTick + wallTick/2 + commitInterval
 	inBubble(t, 2, func(s *stage) {
 		s.must(s.setCampaign(cart))
