@@ -60,6 +60,28 @@ webhook: {url: "https://example.com/hook", body: {k: "{{ key }}"}}
 	}
 }
 
+// The error of a template that quotes a long output is cut, so that the sink can read the delivery and tell it.
+func TestLongRenderErrorIsCut(t *testing.T) {
+	s := newStage(t, `
+id: long
+trigger: {type: single_action, did: load}
+webhook: {url: "https://example.com/hook", body: {k: "{{ anchor.properties.k | plus: 1 | append: '`+strings.Repeat("x", 9000)+`' }}"}}
+`)
+	s.start(s.config("a"))
+	s.raw("events", []byte("ada"), []byte(`{"type":"load","properties":{"k":"no number"}}`), time.Now())
+	fired := s.records("vigil.webhooks", 1, 20*time.Second)
+	if len(fired) != 1 {
+		t.Fatalf("%d fires, want 1", len(fired))
+	}
+	d, err := webhook.DecodeDelivery(fired[0].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(d.RenderError, "body.k:") {
+		t.Errorf("%.40q", d.RenderError)
+	}
+}
+
 // A record that is too large for the dead letters is cut there and says so; the partition moves on.
 func TestTooLargeDeadLetterMovesOn(t *testing.T) {
 	s := newStage(t, onBuy)

@@ -222,6 +222,7 @@ func encode(v *webhook.Delivery, limit int) []byte {
 	if v.RenderError == "" {
 		v.RenderError = err.Error()
 	}
+	v.RenderError = strings.ToValidUTF8(v.RenderError[:min(len(v.RenderError), webhook.MaxURLBytes)], "")
 	v.Body, v.Headers = nil, nil
 	v.Key = strings.ToValidUTF8(v.Key[:min(len(v.Key), webhook.MaxKeyBytes)], "")
 	return v.Encode()
