@@ -368,7 +368,7 @@ func TestBombs(t *testing.T) {
 			if len(out.Body) > 0 {
 				t.Errorf("%s: half made", name)
 			}
-			if took := after.TotalAlloc - before.TotalAlloc; took > 32*template.MaxOutput {
+			if took := after.TotalAlloc - before.TotalAlloc; took > 64*template.MaxOutput {
 				t.Errorf("%s: %d bytes allocated", name, took)
 			}
 		}

@@ -19,7 +19,7 @@ import (
 func TestFaults(t *testing.T) {
 	var rows []row
 	for _, part := range [][]row{
-		memoryRows(), answerRows(), redirectRows(), retryAfterRows(), connectionRows(), backlogRows(), tlsRows(), nameRows(), proxyRows(), http2Rows(),
+		memoryRows(), answerRows(), poolRows(), redirectRows(), retryAfterRows(), connectionRows(), backlogRows(), tlsRows(), nameRows(), proxyRows(), http2Rows(),
 	} {
 		rows = append(rows, part...)
 	}

@@ -91,7 +91,7 @@ func classify(err error) failure {
 		return failure{core.Retryable, "reset", false}
 	case isTLS(err):
 		return failure{core.Retryable, "tls", true}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"):
 		return failure{core.Retryable, "eof", false}
 	}
 	return failure{core.Retryable, "malformed", true}

@@ -199,7 +199,7 @@ func http2Rows() []row {
 		} {
 			s, p := serveTwo(t, a, settings, script), &Policy{MaxInFlight: 4, RootCAs: a.pool}
 			e, sender := compile(t, p, endpoints.Endpoint{URL: s.url, HTTP2: true}), senderOf(t, p)
-			per[name] = allocated(func() { require(t, deliver(t, sender, e), "success 200") })
+			per[name] = allocated(t, func() { require(t, deliver(t, sender, e), "success 200") })
 		}
 		t.Logf("%d bytes an attempt, %d where the body is short", per["infinite"], per["short"])
 		if per["infinite"] > per["short"]+64<<10 {
