@@ -95,6 +95,11 @@ bench-sink: ## CPU per delivery, Kafka in and outcome out, beside a bare signed 
 	$(GO) build -o bin/bench ./bench
 	bin/bench deliveries $(BENCHFLAGS)
 
+.PHONY: bench-isolation
+bench-isolation: ## 1,000 endpoints, some dead or busy, 5 minutes; fails where the healthy ones notice
+	$(GO) build -o bin/bench ./bench
+	bin/bench isolation $(BENCHFLAGS)
+
 .PHONY: sink-kills
 sink-kills: ## kill -9 of a sink under load, KILLS (100) times, on Apache Kafka: nothing lost, repeats bounded
 	VIGIL_SINK_KILLS=$(or $(KILLS),100) $(GO) test -count=1 -v -timeout 30m ./flowtest/kills

@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"runtime/pprof"
 	"syscall"
+
+	"vigil/bench/isolation"
 )
 
 // usage is what a wrong command line is answered with.
@@ -22,6 +24,7 @@ bench deliveries [-short]      its part on the sink alone: what make bench-sink 
 bench core [-events N]         the decision core alone, in this process
 bench broker [-events N]       Kafka with the events, until ^C; prints its address, for the following
 bench processor|raw -brokers ADDRESS [-campaigns N] [-cpuprofile FILE] ...
+bench isolation [-short]       how the sink keeps 1,000 endpoints apart, some of them dead
 bench sink|client|receiver ...                 the parts that all measures and starts by itself`
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -90,6 +93,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return all(ctx, p, out)
 	case "deliveries":
 		return deliveries(ctx, p, out)
+	case "isolation":
+		return isolation.Run(ctx, p.Short, out)
 	}
 	measure, ok := parts[args[0]]
 	if !ok {

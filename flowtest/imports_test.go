@@ -56,6 +56,7 @@ var rooms = map[string][]string{
 	"flowtest/chaos":   {wild},
 	"flowtest/trouble": {wild},
 	"bench":            {wild},
+	"bench/isolation":  {"sink", "sink/egress", "webhook", "config/endpoints"},
 
 	"examples/receivers": nil,
 }
@@ -71,8 +72,8 @@ const maxOwnImports = 4
 // dependency and needs a decision record. Longest prefix wins.
 var parties = map[string][]string{
 	"github.com/dgraph-io/badger/v4":           {"state"},
-	"github.com/twmb/franz-go":                 {"kafka", "processor", "sink", "sink/standing", "sink/wire", "replay", "replay/verify", "doctor", "inspect", "console", "cmd/vigil", "flowtest/kafka", "bench"},
-	"github.com/twmb/franz-go/pkg/kfake":       {"cmd/vigil"},
+	"github.com/twmb/franz-go":                 {"kafka", "processor", "sink", "sink/standing", "sink/wire", "replay", "replay/verify", "doctor", "inspect", "console", "cmd/vigil", "flowtest/kafka", "bench", "bench/isolation"},
+	"github.com/twmb/franz-go/pkg/kfake":       {"cmd/vigil", "bench/isolation"},
 	"github.com/twmb/franz-go/plugin":          {"kafka", "cmd/vigil"},
 	"github.com/spf13/cobra":                   {"cmd/vigil"},
 	"github.com/spf13/pflag":                   {"cmd/vigil"},
@@ -82,8 +83,8 @@ var parties = map[string][]string{
 	"github.com/valyala/fastjson":              {"bench"},
 	"github.com/goccy/go-yaml":                 {"source", "campaign", "config"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"source", "campaign", "config", "config/endpoints", "cmd/vigil"},
-	"github.com/rs/zerolog":                    {"kafka", "processor", "sink", "sink/standing", "sink/completion", "replay", "console", "cmd/vigil", "bench"},
-	"github.com/prometheus/client_golang":      {"kafka", "processor", "sink", "console", "cmd/vigil", "bench"},
+	"github.com/rs/zerolog":                    {"kafka", "processor", "sink", "sink/standing", "sink/completion", "replay", "console", "cmd/vigil", "bench", "bench/isolation"},
+	"github.com/prometheus/client_golang":      {"kafka", "processor", "sink", "console", "cmd/vigil", "bench", "bench/isolation"},
 	"github.com/cespare/xxhash/v2":             {"trigger", "trigger/shelf", "state", "processor"},
 	"github.com/klauspost/compress":            {"state", "processor", "kafka"},
 	"code.dny.dev/ssrf":                        {"sink/egress"},
