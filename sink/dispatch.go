@@ -9,6 +9,7 @@ import (
 
 	"vigil/sink/core"
 	"vigil/sink/egress"
+	"vigil/sink/meter"
 	"vigil/sink/standing"
 	"vigil/webhook"
 )
@@ -78,6 +79,8 @@ func (d *dispatcher) run(ctx context.Context) {
 			d.finished(t)
 		case l := <-d.s.leaves:
 			d.letGo(l)
+		case look := <-d.s.looks:
+			look <- d.lanes.Busiest(meter.Busiest)
 		case <-timer.C:
 			woken := time.Now()
 			d.lanes.Late(woken.Sub(now) - wait)
@@ -111,7 +114,7 @@ func (d *dispatcher) attempt(ctx context.Context) {
 		start := time.Now()
 		a := d.s.sender.Send(ctx, t.endpoint, t.Parcel.d)
 		now := time.Now()
-		d.s.metrics.attempted(&a)
+		d.s.meter.Attempted(&a)
 		t.result = core.Result{At: now, Took: now.Sub(start)}
 		if !a.Failed || ctx.Err() == nil {
 			t.result.Health, t.result.TimedOut = core.HealthOf(&a), a.Failed && a.Code == egress.CodeTimeout
@@ -144,7 +147,7 @@ func (d *dispatcher) fill(now time.Time) {
 			continue
 		}
 		p.part.inFlight++
-		d.s.metrics.inFlight.Inc()
+		d.s.meter.Flying(1)
 		d.work <- &try{Turn: turn, endpoint: e, ticket: ticket}
 	}
 }
@@ -153,14 +156,15 @@ func (d *dispatcher) fill(now time.Time) {
 func (d *dispatcher) finished(t *try) {
 	d.lanes.End(t.Turn, t.result)
 	t.Parcel.part.inFlight--
-	d.s.metrics.inFlight.Dec()
+	d.s.meter.Flying(-1)
 	now := time.Now()
-	if d.breakers.End(t.ticket, t.result.Health, now) {
+	opened := d.breakers.End(t.ticket, t.result.Health, now)
+	if opened {
 		d.s.log.Warn().Str("endpoint", t.Parcel.lane).Str("campaign", t.Parcel.d.Campaign).
 			Msg("an endpoint fails: its deliveries are parked for a while")
 	}
 	d.tell(t, now)
-	d.s.metrics.open.Set(float64(d.breakers.Open()))
+	d.s.meter.Breakers(d.breakers.Open(), opened)
 	if t.hold != nil {
 		d.lanes.Hold(t.Lane, *t.hold, now, func(p *parcel) { d.parkIn(t.Lane, p, core.ParkHeld, t.Lane.Held()) })
 	}
@@ -176,7 +180,7 @@ func (d *dispatcher) tell(t *try, now time.Time) {
 		Since: since, Failures: failures, At: now,
 	})
 	if reason != "" {
-		d.s.metrics.pauses[reason].Inc()
+		d.s.meter.Paused(reason)
 		d.s.log.Error().Str("endpoint", t.Parcel.lane).Str("reason", reason).
 			Msg("an endpoint is paused: its deliveries are parked until `vigil endpoints resume`, or expire")
 	}

@@ -37,7 +37,7 @@ type outcome struct {
 // settle writes a fate: the attempt first, then what carries the delivery on.
 func (o *outbox) settle(p *parcel, f core.Fate) {
 	now := time.Now()
-	o.sink.metrics.settled(f)
+	o.sink.meter.Settled(f)
 	o.log(p, f)
 	records := make([]*kgo.Record, 0, 2)
 	if f.Outcome != webhook.Parked || p.part.tier < core.TierShort { // going round in the parking is no news
@@ -56,7 +56,7 @@ func (o *outbox) settle(p *parcel, f core.Fate) {
 
 // poison writes what is no delivery at all.
 func (o *outbox) poison(p *parcel) {
-	o.sink.metrics.dead(core.CodePoison)
+	o.sink.meter.Poison()
 	o.where(o.sink.log.Warn(), p.record).Str("outcome", string(webhook.Dead)).Str("reason", core.CodePoison).Err(p.bad).Msg("delivery")
 	o.write(p, []*kgo.Record{o.dead(p, core.CodePoison, core.Cut(p.bad.Error(), webhook.MaxReasonBytes))})
 }

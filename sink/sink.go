@@ -26,7 +26,9 @@ import (
 	"vigil/config/endpoints"
 	"vigil/kafka"
 	"vigil/sink/completion"
+	"vigil/sink/core"
 	"vigil/sink/egress"
+	"vigil/sink/meter"
 	"vigil/sink/standing"
 	"vigil/sink/wire"
 )
@@ -74,22 +76,23 @@ type Deps struct {
 
 // Sink sends webhooks. Make it with New, run it once.
 type Sink struct {
-	cfg     Config
-	log     zerolog.Logger
-	rand    *rand.Rand
-	metrics *metrics
-	sender  *egress.Sender
-	client  *kgo.Client
-	out     *outbox
-	board   *standing.Board
-	done    *completion.File
+	cfg    Config
+	log    zerolog.Logger
+	rand   *rand.Rand
+	meter  *meter.Meter
+	sender *egress.Sender
+	client *kgo.Client
+	out    *outbox
+	board  *standing.Board
+	done   *completion.File
 
 	endpoints atomic.Pointer[egress.Endpoints]
 	batches   chan []*parcel
 	leaves    chan *leave
-	changed   chan struct{} // something is to be committed; holds 1
-	ready     chan struct{} // closed when client is set: it may call back before
-	drained   chan struct{} // closed when the dispatcher has ended
+	looks     chan chan<- []core.Load // asks for the busiest lanes
+	changed   chan struct{}           // something is to be committed; holds 1
+	ready     chan struct{}           // closed when client is set: it may call back before
+	drained   chan struct{}           // closed when the dispatcher has ended
 
 	commitMu sync.Mutex // serialises commits
 
@@ -116,7 +119,7 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	}
 	s := &Sink{
 		cfg: cfg, log: deps.Log.With().Str("component", "sink").Logger(), rand: deps.Rand,
-		batches: make(chan []*parcel), leaves: make(chan *leave), changed: make(chan struct{}, 1),
+		batches: make(chan []*parcel), leaves: make(chan *leave), looks: make(chan chan<- []core.Load), changed: make(chan struct{}, 1),
 		ready: make(chan struct{}), drained: make(chan struct{}), parts: map[string]map[int32]*partition{},
 	}
 	if cfg.DataDir != "" {
@@ -125,7 +128,7 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	s.done = completion.New(cfg.DataDir, url.PathEscape(cfg.Group+"."+cfg.Instance), s.log)
 	s.board = standing.New(cfg.Topics.Endpoints, cfg.Client, s.log)
 	var err error
-	if s.metrics, err = newMetrics(deps.Registry, s); err != nil {
+	if s.meter, err = meter.New(deps.Registry, meter.Sources{Oldest: s.oldestAge, Marks: s.board.Count, Loads: s.loads}); err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
 	}
 	if err := s.SetEndpoints(cfg.Endpoints); err != nil {

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -310,4 +311,31 @@ func (ls *Lanes[P]) pop(l *Lane[P], q Queue) Entry[P] {
 	ls.queued--
 	ls.bytes -= w.Size
 	return w
+}
+
+// Load is what one endpoint has to bear now.
+type Load struct {
+	Endpoint string // empty: all others together
+	InFlight int
+	Waiting  int
+	Cap      int // attempts at a time that it gets
+}
+
+// Busiest are the loads of the n endpoints with most in flight and waiting, and the sum of all others.
+func (ls *Lanes[P]) Busiest(n int) []Load {
+	all := make([]Load, 0, len(ls.lanes))
+	for key, l := range ls.lanes {
+		all = append(all, Load{key, l.inFlight, l.waiting(), l.cap()})
+	}
+	slices.SortFunc(all, func(a, b Load) int {
+		return cmp.Or(cmp.Compare(b.InFlight+b.Waiting, a.InFlight+a.Waiting), cmp.Compare(a.Endpoint, b.Endpoint))
+	})
+	if len(all) <= n {
+		return all
+	}
+	rest := Load{}
+	for _, l := range all[n:] {
+		rest.InFlight, rest.Waiting, rest.Cap = rest.InFlight+l.InFlight, rest.Waiting+l.Waiting, rest.Cap+l.Cap
+	}
+	return append(all[:n], rest)
 }

@@ -281,3 +281,18 @@ func TestAlarms(t *testing.T) {
 		t.Errorf("due %v, next %v", got, next)
 	}
 }
+
+func TestBusiest(t *testing.T) {
+	ls := core.NewLanes[string](2)
+	for i := range 5 {
+		fill(ls, fmt.Sprint("e", i), core.First, i)
+	}
+	take(ls, now)
+	want := []core.Load{{"e4", 0, 4, 16}, {"e3", 0, 3, 16}, {"", 2, 1, 48}}
+	if got := ls.Busiest(2); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := ls.Busiest(5); len(got) != 5 {
+		t.Errorf("%d of 5 endpoints", len(got))
+	}
+}

@@ -80,14 +80,17 @@ func (t *Track) Span() int64 {
 	return t.next - t.marks[0].offset
 }
 
-// Oldest is when the oldest unfinished delivery was decided, in ms; false where all is done.
-func (t *Track) Oldest() (int64, bool) {
+// Oldest is when the unfinished delivery that was decided first was decided, in ms; false where all is done. On a
+// parking topic that is not the one at the watermark.
+func (t *Track) Oldest() (since int64, any bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.marks) == 0 {
-		return 0, false
+	for _, m := range t.marks {
+		if !m.done && (!any || m.since < since) {
+			since, any = m.since, true
+		}
 	}
-	return t.marks[0].since, true
+	return since, any
 }
 
 // Commit is what to commit now: the watermark, its leader epoch and the metadata; ok is false where nothing changed

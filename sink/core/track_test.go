@@ -177,3 +177,16 @@ func TestTrackAge(t *testing.T) {
 		t.Errorf("oldest %d after the first is done", at)
 	}
 }
+
+func TestOldestIsNotAlwaysTheFirst(t *testing.T) {
+	var track core.Track
+	track.Fetched(1, 0, now)
+	old, _ := track.Fetched(2, 0, now.Add(-time.Hour)) // parked again, behind a younger one
+	if at, _ := track.Oldest(); at != now.Add(-time.Hour).UnixMilli() {
+		t.Errorf("oldest is %v", time.UnixMilli(at))
+	}
+	track.Finish(old)
+	if at, _ := track.Oldest(); at != now.UnixMilli() {
+		t.Errorf("oldest is %v", time.UnixMilli(at))
+	}
+}
