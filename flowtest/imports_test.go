@@ -91,7 +91,7 @@ var parties = map[string][]string{
 	"code.dny.dev/ssrf":                        {"sink/egress"},
 	"golang.org/x/oauth2":                      {"sink/egress"},
 	"golang.org/x/time":                        {"sink", "sink/core", "cmd/vigil"},
-	"golang.org/x/sync":                        {"kafka", "processor", "sink", "replay", "replay/verify", "cmd/vigil", "bench"},
+	"golang.org/x/sync":                        {"kafka", "processor", "sink", "replay", "replay/verify", "cmd/vigil", "bench", "bench/isolation"},
 	"golang.org/x/sys":                         {"state", "cmd/vigil"},
 	"go.opentelemetry.io":                      {"processor", "sink", "cmd/vigil"},
 	"github.com/google/go-cmp":                 nil,

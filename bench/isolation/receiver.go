@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ type receiver struct {
 	port   int
 	server *http.Server
 	phases []phase
+	alive  bool         // all endpoints, always: the control
 	now    atomic.Int32 // the phase
 
 	mu     sync.Mutex // guards what follows
@@ -38,24 +40,21 @@ type receiver struct {
 	lost   int
 }
 
-func newReceiver(all []phase) (*receiver, error) {
+func newReceiver(ctx context.Context, all []phase, alive bool) (*receiver, error) {
 	l, err := net.Listen("tcp", "0.0.0.0:0")
 	if err != nil {
 		return nil, err
 	}
 	r := &receiver{
-		port: l.Addr().(*net.TCPAddr).Port, phases: all, seen: map[int]bool{}, delays: make([][]time.Duration, len(all)), rising: map[int64]int{},
+		port: l.Addr().(*net.TCPAddr).Port, phases: all, alive: alive, seen: map[int]bool{}, delays: make([][]time.Duration, len(all)), rising: map[int64]int{},
 	}
 	r.server = &http.Server{Handler: r}
-	go func() { _ = r.server.Serve(l) }() // ends with close
+	context.AfterFunc(ctx, func() { _ = r.server.Close() })
+	go func() { _ = r.server.Serve(l) }() // ends with ctx
 	return r, nil
 }
 
-func (r *receiver) close() { _ = r.server.Close() }
-
-// url is where endpoint i listens.
-func (r *receiver) url(i int) string { return address(i, r.port) }
-
+// address is where endpoint i listens.
 func address(i, port int) string {
 	return fmt.Sprintf("http://127.1.%d.%d:%d/hooks", i/250, i%250+1, port)
 }
@@ -81,7 +80,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	i, p := endpointOf(req.Host), r.phases[r.now.Load()]
-	if i >= count-p.dead {
+	if i >= count-p.dead && !r.alive {
 		r.mu.Lock()
 		r.lost++
 		r.mu.Unlock()
