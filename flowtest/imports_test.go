@@ -314,7 +314,7 @@ func TestImportTable(t *testing.T) {
 		{"processor", "vigil/flowtest/kafka", "test support is for tests"},
 		{"flowtest/live", "vigil/flowtest/kafka", ""},
 		{"processor", "github.com/twmb/franz-go/pkg/kgo", ""},
-		{"processor", "github.com/twmb/franz-go/pkg/kfake", "only in cmd/vigil"},
+		{"processor", "github.com/twmb/franz-go/pkg/kfake", "only in cmd/vigil, bench/isolation"},
 		{"bench", "github.com/twmb/franz-go/pkg/kfake", ""},
 		{"sink", "github.com/google/go-cmp/cmp", "for tests only"},
 		{"sink", "github.com/stretchr/testify/assert", "the module has no row in the import table; a new dependency needs a decision record"},

@@ -158,6 +158,7 @@ func (d *dispatcher) finished(t *try) {
 	t.Parcel.part.inFlight--
 	d.s.meter.Flying(-1)
 	now := time.Now()
+	d.lanes.Late(now.Sub(t.result.At))
 	opened := d.breakers.End(t.ticket, t.result.Health, now)
 	if opened {
 		d.s.log.Warn().Str("endpoint", t.Parcel.lane).Str("campaign", t.Parcel.d.Campaign).

@@ -185,3 +185,36 @@ func TestSuspectsAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// TestAStarvedHostSuspectsNobody: an endpoint that has not answered for a while is a suspect, unless we are late ourselves.
+func TestAStarvedHostSuspectsNobody(t *testing.T) {
+	for late, want := range map[time.Duration]int{0: 0, 100 * time.Millisecond: 11} {
+		ls := core.NewLanes[string](100)
+		for i := range 25 { // the quarter is taken
+			fill(ls, fmt.Sprint("dead", i, "-"), core.First, 1)
+		}
+		fill(ls, "busy-", core.First, 5)
+		take(ls, now)
+		for range 50 {
+			ls.Late(late)
+		}
+		at := now.Add(500 * time.Millisecond)
+		for i := range 25 { // each is looked at once more
+			l := ls.Lane(fmt.Sprint("dead", i, "-"), core.Limits{}, at)
+			ls.Room(l, at)
+			ls.Enter(l, entry("x", core.Rest, at))
+		}
+		take(ls, at)
+		ls.Drop(func(string) bool { return true })
+		fill(ls, "busy-", core.First, 11)
+		got := 0
+		for _, name := range names(take(ls, at)) {
+			if name != "x" {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("late by %v: %d places for one that has not answered for 500 ms, want %d", late, got, want)
+		}
+	}
+}

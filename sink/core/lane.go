@@ -181,9 +181,9 @@ func (l *Lane[P]) end(r *Result, strained bool) {
 	l.ceiling.learn(r, l.limit, full, latency)
 }
 
-// stuck tells whether attempts hold places for long without an answer.
-func (l *Lane[P]) stuck(now time.Time) bool {
-	return l.failing || l.inFlight > 0 && now.Sub(l.heard) > max(patience, 4*l.latency)
+// stuck tells whether attempts hold places for long without an answer; strain is what our own lateness explains.
+func (l *Lane[P]) stuck(now time.Time, strain time.Duration) bool {
+	return l.failing || l.inFlight > 0 && now.Sub(l.heard) > max(patience, 4*l.latency, strain)
 }
 
 // pop takes the oldest delivery of a queue.

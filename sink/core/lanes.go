@@ -183,7 +183,7 @@ func (ls *Lanes[P]) bottleneck(l *Lane[P], now time.Time) bool {
 
 // judge counts the places of an endpoint among those of the suspects while it does not answer.
 func (ls *Lanes[P]) judge(l *Lane[P], now time.Time) {
-	if stuck := l.stuck(now); stuck != l.suspect {
+	if stuck := l.stuck(now, strainFactor*ls.late); stuck != l.suspect {
 		l.suspect = stuck
 		if stuck {
 			ls.suspects += l.inFlight
