@@ -64,6 +64,7 @@ type run struct {
 	skipped map[fault]string // why; guarded by mu
 	fallen  []string         // members that ended by themselves; guarded by mu
 	slow    []string         // stops that were not as they must be; guarded by mu
+	txns    map[string]int   // of the producer that writes in them; guarded by mu
 	alone   int              // starts that found no broker; guarded by mu
 	errs    []error          // of the harness itself; guarded by mu
 }
@@ -72,7 +73,7 @@ type run struct {
 func play(t *testing.T, s scale) {
 	t.Helper()
 	site.Kafka.Nodes = s.brokers
-	r := &run{scale: s, faults: map[string]int{}, skipped: map[fault]string{}}
+	r := &run{scale: s, faults: map[string]int{}, skipped: map[fault]string{}, txns: map[string]int{}}
 	r.Stage = site.Stage(t, live.Plan{Name: "chaos", Partitions: s.partitions, Config: "processor: {max_event_age: 1m}\n"})
 	t.Logf("seed %d, %s; logs and records: %s", s.seed, s.length, r.Dir)
 	r.receiver = live.NewReceiver(t)
@@ -149,6 +150,7 @@ func (r *run) disturb() map[int32][]ack {
 		}
 	}
 	all.Go(func() { g.write(ctx) })
+	all.Go(func() { r.transact(ctx) })
 	all.Wait()
 	for _, err := range g.fails {
 		r.must(fmt.Errorf("write an event: %w", err))
@@ -173,6 +175,13 @@ func (r *run) note(role string, f fault) {
 	defer r.mu.Unlock()
 	r.faults[role+" "+string(f)]++
 	r.T.Logf("%6.1fs %s %s", time.Since(r.began).Seconds(), role, f)
+}
+
+// count counts a transaction of the producer's.
+func (r *run) count(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.txns[what]++
 }
 
 // signals counts SIGKILLs and SIGSTOPs of processors.

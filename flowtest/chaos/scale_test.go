@@ -14,7 +14,8 @@ type scale struct {
 	length     time.Duration // of faults and events
 	brokers    int
 	partitions int32
-	rate       int // events a second
+	rate       int  // events a second
+	whole      bool // every campaign must fire, those with a schedule too
 	roles      []role
 }
 
@@ -23,14 +24,14 @@ const (
 
 	// horizon is how long after the last event the campaigns of testdata may have something due, lateness and grace
 	// included, their schedules apart.
-	horizon = 20 * sec
+	horizon = 16 * sec
 )
 
 // hour is the large form: three brokers, three processors and one that comes and goes, two sinks.
 func hour(length time.Duration, seed uint64) scale {
 	return scale{
 		how:  fmt.Sprintf("make chaos MINUTES=%g SEED=%d", length.Minutes(), seed),
-		seed: seed, length: length, brokers: 3, partitions: 8, rate: 300,
+		seed: seed, length: length, brokers: 3, partitions: 8, rate: 300, whole: length >= 3*time.Minute,
 		roles: []role{
 			{"processor", 3, span{4 * sec, 24 * sec}, []card{
 				{kill, 20, span{0, 4 * sec}},
@@ -60,7 +61,7 @@ func hour(length time.Duration, seed uint64) scale {
 func short(seed uint64) scale {
 	return scale{
 		how:  "go test -run TestGateG1Soak ./flowtest/chaos",
-		seed: seed, length: 60 * sec, brokers: 1, partitions: 4, rate: 200,
+		seed: seed, length: 45 * sec, brokers: 1, partitions: 4, rate: 200,
 		roles: []role{
 			{"processor", 2, span{2 * sec, 6 * sec}, []card{
 				{kill, 3, span{0, 2 * sec}},
@@ -70,7 +71,7 @@ func short(seed uint64) scale {
 				{wipe, 1, span{0, sec}},
 			}},
 			{"sink", 1, span{5 * sec, 15 * sec}, []card{{kill, 2, span{0, 2 * sec}}, {stop, 1, span{0, sec}}}},
-			{"broker", 1, span{15 * sec, 25 * sec}, []card{{hang, 1, span{2 * sec, 6 * sec}}}},
+			{"broker", 1, span{15 * sec, 25 * sec}, []card{{hang, 1, span{2 * sec, 6 * sec}}, {down, 1, span{0, 2 * sec}}}},
 		},
 	}
 }

@@ -50,11 +50,11 @@ type Stage struct {
 	Partitions int32  // of the input
 	Topics     kafka.Topics
 	Cluster    *kafkatest.Cluster
+	Brokers    []string    // their addresses
 	Client     *kgo.Client // its records name their partition
 	Adm        *kadm.Client
 
-	binary  string
-	brokers []string
+	binary string
 
 	mu       sync.Mutex
 	children []*Child // guarded by mu
@@ -78,7 +78,7 @@ func (site *Site) Stage(t *testing.T, plan Plan) *Stage {
 	prefix := plan.Name + dir[strings.LastIndex(dir, "-"):]
 	s := &Stage{
 		T: t, Dir: dir, Prefix: prefix, Input: prefix + "-events", Partitions: plan.Partitions, Topics: kafka.Names(prefix),
-		Cluster: cluster, binary: site.vigil.path(t), brokers: strings.Split(cluster.Bootstrap, ","),
+		Cluster: cluster, binary: site.vigil.path(t), Brokers: strings.Split(cluster.Bootstrap, ","),
 	}
 	t.Cleanup(s.leave)
 	s.Client = s.Connect(kgo.RecordPartitioner(kgo.ManualPartitioner()))
@@ -146,7 +146,7 @@ func (s *Stage) Endpoint(name, url, more string) {
 // Connect makes a client that ends with the test.
 func (s *Stage) Connect(opts ...kgo.Opt) *kgo.Client {
 	s.T.Helper()
-	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(s.brokers...), kgo.MetadataMinAge(100*time.Millisecond))...)
+	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(s.Brokers...), kgo.MetadataMinAge(100*time.Millisecond))...)
 	if err != nil {
 		s.T.Fatal(err)
 	}
