@@ -155,7 +155,11 @@ func printReport(w io.Writer, r *verify.Report) error {
 		fmt.Fprintf(w, "not known: %s%s\n", text, many(doubts[text]))
 	}
 	unknown := len(r.Unverifiable) + r.MoreDoubt
-	_, err := fmt.Fprintf(w, "%d fires are as they must be, %d differences, %d unverifiable%s\n", r.Equal, len(r.Differences)+r.More, unknown, besides(r))
+	equal := "fires are as they must be"
+	if r.Equal == 1 {
+		equal = "fire is as it must be"
+	}
+	_, err := fmt.Fprintf(w, "%d %s, %d differences, %d unverifiable%s\n", r.Equal, equal, len(r.Differences)+r.More, unknown, besides(r))
 	return err
 }
 
@@ -188,8 +192,11 @@ func lasting(n verify.Note) string {
 }
 
 func many(n int) string {
-	if n == 0 {
+	switch n {
+	case 0:
 		return ""
+	case 1:
+		return " (1 difference is put down to it)"
 	}
 	return fmt.Sprintf(" (%d differences are put down to it)", n)
 }

@@ -157,6 +157,46 @@ func TestVerifyTellsWhatIsNotKnown(t *testing.T) {
 	}
 }
 
+// A profiles topic is compacted: a profile that was replaced is gone, and so is what it decided. Until then nothing is.
+func TestVerifyAfterCompaction(t *testing.T) {
+	inBubble(t, dayPartitions, func(s *stage) {
+		d := newDay(s, 9, []string{input}, "profiles")
+		d.start("a")
+		compact, small := "compact", "100"
+		_, err := d.adm.AlterTopicConfigs(d.t.Context(), []kadm.AlterConfig{
+			{Name: "cleanup.policy", Value: &compact}, {Name: "segment.bytes", Value: &small},
+		}, "profiles")
+		d.must(err)
+		set := func(user, tier string) {
+			d.put(&kgo.Record{Topic: "profiles", Key: []byte(user), Value: []byte(`{"tier":"` + tier + `"}`), Timestamp: d.now})
+			d.pass(2 * time.Second)
+		}
+		for _, user := range []string{"bob", "cid", "dan", "eve", "fay", "gus"} { // so that the topic still begins where it did
+			set(user, "tin")
+		}
+		set("ada", "gold")
+		d.put(&kgo.Record{Topic: input, Key: []byte("ada"), Value: []byte(`{"type":"view","id":"1"}`), Timestamp: d.now})
+		d.pass(20 * time.Minute)
+		set("ada", "tin")
+		set("ada", "lead")
+		d.honest(d.verify(d.sets...), d.standing())
+		d.cluster.Compact()
+		r := d.verify(d.sets...)
+		if len(r.Differences) != 0 || len(r.Notes) != 1 || r.Notes[0].Loss != verify.LostCompacted {
+			d.t.Errorf("found %+v; not known %+v", r.Differences, r.Notes)
+		}
+		who := 0
+		for _, f := range r.Unverifiable {
+			if f.Campaign == "l-who" && f.Kind == verify.Extra && f.Loss == verify.LostCompacted {
+				who++
+			}
+		}
+		if who != 1 {
+			d.t.Errorf("not known: %+v", r.Unverifiable)
+		}
+	})
+}
+
 // What a campaign remembered of a user from before the gap is over when the user was silent for longer than it can
 // remember: from then on a difference is one again.
 func TestVerifyKnowsAgainAfterSilence(t *testing.T) {

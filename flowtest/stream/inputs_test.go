@@ -43,6 +43,27 @@ func TestInputsAreOneStream(t *testing.T) {
 	}
 }
 
+// A record of one input whose clock is an hour ahead is taken as of now (semantics 2.1): it holds up nobody, and verify
+// takes it in the same order.
+func TestInputFromTheFuture(t *testing.T) {
+	inBubble(t, dayPartitions, func(s *stage) {
+		d := newDay(s, 1, []string{input, "more"}, "")
+		d.start("a")
+		d.pass(2 * time.Minute) // its fetches wait for all partitions by now
+		view := func(topic, id string, ahead time.Duration) {
+			d.put(&kgo.Record{Topic: topic, Key: []byte("ada"), Value: []byte(`{"type":"view","id":"` + id + `"}`), Timestamp: d.now.Add(ahead)})
+		}
+		view(input, "1", time.Hour)
+		view(input, "2", 0)
+		view("more", "3", 0)
+		d.pass(5 * time.Second)
+		if n := d.standing(); n != 3 { // on: action, each of them
+			d.t.Errorf("%d fires within 5 s, want 3", n)
+		}
+		d.honest(d.verify(d.sets...), d.standing())
+	})
+}
+
 // simulated are the fires of a simulation of each partition, sorted.
 func (d *day) simulated() (all []string) {
 	d.t.Helper()

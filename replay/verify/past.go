@@ -243,8 +243,15 @@ func (p *past) head(ctx context.Context, i int, cut int64) (*kgo.Record, error) 
 		p.tapes[topic] = t
 	}
 	r, err := t.peek(ctx)
-	if err != nil || r == nil || r.Offset >= cut {
+	if err != nil {
 		return nil, err
+	}
+	if r != nil && r.Offset >= cut {
+		r = nil
+	}
+	// Offsets without a record were aborted, or in a compacted topic taken once and are gone: before what comes now.
+	if p.v.bounds.compacted[topic] && (r == nil || r.Offset > next) {
+		p.lost(LostCompacted, "records of "+topic+" are gone by compaction")
 	}
 	return r, nil
 }
@@ -261,9 +268,6 @@ func (p *past) take(i int, r *kgo.Record, rt int64) error {
 	place := processor.Place{Topic: r.Topic, Offset: r.Offset}
 	if gap := r.Offset - p.rerun.Next(i); gap > 0 {
 		p.v.advance(gap)
-		if p.v.bounds.compacted[r.Topic] {
-			p.lost(LostCompacted, "records of "+r.Topic+" are gone by compaction")
-		}
 	}
 	p.known.saw(r.Key, max(rt, p.rerun.Clock()))
 	if err := p.rerun.Take(i, r, rt, p.faults[place]); err != nil {
