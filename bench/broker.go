@@ -124,7 +124,33 @@ func makeTopics(ctx context.Context, brokers, prefix string) error {
 		return err
 	}
 	defer cl.Close()
-	return kafka.Ensure(ctx, kadm.NewClient(cl), kafka.Specs(kafka.Names(prefix), partitions))
+	adm, specs := kadm.NewClient(cl), kafka.Specs(kafka.Names(prefix), partitions)
+	if err := kafka.Ensure(ctx, adm, specs); err != nil {
+		return err
+	}
+	return seen(ctx, adm, specs)
+}
+
+// seen waits until the broker knows the topics that its controller has made.
+func seen(ctx context.Context, adm *kadm.Client, specs []kafka.Spec) error {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	for {
+		found, err := adm.ListTopics(ctx, names...)
+		if err == nil {
+			err = found.Error()
+		}
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // forget deletes the topics of a run, so that the disk holds one at a time.

@@ -124,8 +124,8 @@ func child(ctx context.Context, what string, p part) (*exec.Cmd, error) {
 		"-brokers", p.Brokers, "-prefix", p.Prefix, "-events", strconv.Itoa(p.Events), "-campaigns", strconv.Itoa(p.Campaigns),
 		"-validate="+strconv.FormatBool(p.Validate), "-changelog", strconv.Itoa(p.Changelog), "-fire", strconv.Itoa(p.Fire),
 		"-every-fire", strconv.Itoa(p.EveryFire), "-folder", p.Folder, "-receiver", p.Receiver, "-deliver", strconv.Itoa(p.Deliver))
-	if p.Profile != "" {
-		args = append(args, "-cpuprofile", p.Profile+"."+what)
+	if p.Profile != "" && what != "receiver" { // that one is ended, not left to end
+		args = append(args, "-cpuprofile", fmt.Sprintf("%s.%s.%d", p.Profile, what, p.Campaigns))
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
