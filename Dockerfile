@@ -21,7 +21,7 @@ RUN go mod download
 COPY . .
 ARG VERSION=dev
 RUN mkdir /vigil-data && \
-    CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=${VERSION}" -o /vigil ./cmd/vigil
+    CGO_ENABLED=0 go build -pgo=bench/vigil.pgo -trimpath -tags timetzdata -ldflags "-s -w -X main.version=${VERSION}" -o /vigil ./cmd/vigil
 
 FROM scratch AS vigil
 COPY --from=build /vigil /vigil

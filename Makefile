@@ -10,8 +10,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 200000x
 TOOLS := bin/tools
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# What the compiler knows of the hot paths (docs/decisions/0057); PGO=off builds without.
+PGO ?= bench/vigil.pgo
 # No cgo, time zones inside: the binary runs in an image that holds nothing else.
-STATIC := CGO_ENABLED=0 $(GO) build -trimpath -tags timetzdata -ldflags "$(LDFLAGS)"
+STATIC = CGO_ENABLED=0 $(GO) build -pgo=$(PGO) -trimpath -tags timetzdata -ldflags "$(LDFLAGS)"
 
 GOFILES = $(wildcard $(shell git ls-files -co --exclude-standard '*.go'))
 with = $(sort $(dir $(shell git grep -l --untracked $(1) -- '*_test.go')))
@@ -87,18 +89,24 @@ chaos: ## MINUTES (10) of trouble on three brokers by the plan of SEED; FAULTS="
 
 .PHONY: bench
 bench: ## the figures of docs/benchmarks.md, on Apache Kafka; BENCHFLAGS=-short takes a minute
-	$(GO) build -o bin/bench ./bench
+	$(GO) build -pgo=$(PGO) -o bin/bench ./bench
 	bin/bench all $(BENCHFLAGS)
 
 .PHONY: bench-sink
 bench-sink: ## CPU per delivery, Kafka in and outcome out, beside a bare signed client; BENCHFLAGS=-rounds=4
-	$(GO) build -o bin/bench ./bench
+	$(GO) build -pgo=$(PGO) -o bin/bench ./bench
 	bin/bench deliveries $(BENCHFLAGS)
 
 .PHONY: bench-isolation
 bench-isolation: ## 1,000 endpoints, some dead or busy, 5 minutes; fails where the healthy ones notice
 	$(GO) build -o bin/bench ./bench
 	bin/bench isolation $(BENCHFLAGS)
+
+.PHONY: pgo
+pgo: ## measure anew what the compiler knows of the hot paths: bench/vigil.pgo, 2 minutes
+	$(GO) build -o bin/bench ./bench
+	bin/bench all -rounds=1 -cpuprofile bin/pgo
+	$(GO) tool pprof -proto bin/pgo.processor.100 bin/pgo.processor.10000 bin/pgo.sink.100 >bench/vigil.pgo
 
 .PHONY: sink-kills
 sink-kills: ## kill -9 of a sink under load, KILLS (100) times, on Apache Kafka: nothing lost, repeats bounded
