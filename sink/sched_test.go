@@ -134,3 +134,29 @@ func TestOneCampaignsFailuresAreItsOwn(t *testing.T) {
 		stop()
 	})
 }
+
+// TestManyEndpoints: ten thousand of them, one delivery each, more than there are lanes kept.
+func TestManyEndpoints(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		const n = 10_000
+		b.cfg.Endpoints = nil
+		for i := range n {
+			b.cfg.Endpoints = append(b.cfg.Endpoints, endpoints.Endpoint{Name: fmt.Sprint("e", i), URL: fmt.Sprintf("https://e%d.example.com/", i)})
+			d := fire(fmt.Sprint("f", i), func(d *webhook.Delivery) { d.Endpoint = fmt.Sprint("e", i) })
+			b.client.Produce(t.Context(), &kgo.Record{Topic: topics.Webhooks, Partition: int32(i % 2), Value: d.Encode()}, nil)
+		}
+		if err := b.client.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		stop := b.start()
+		b.pass(10 * time.Second)
+		stop()
+		hosts := map[string]bool{}
+		for _, h := range b.seen() {
+			hosts[h.host] = true
+		}
+		if len(hosts) != n || len(b.seen()) != n || len(b.read(topics.Parked)) != 0 {
+			t.Errorf("%d of %d endpoints reached in %d requests, %d parked", len(hosts), n, len(b.seen()), len(b.read(topics.Parked)))
+		}
+	})
+}
