@@ -15,6 +15,7 @@ func (r *run) trouble(ctx context.Context, steps []step) {
 		}
 		node := int(s.dice % uint64(r.brokers))
 		r.note("broker", s.fault)
+		r.troubles.Add(1)
 		switch s.fault {
 		case down:
 			r.must(r.Cluster.Try("kill", node))
@@ -28,6 +29,7 @@ func (r *run) trouble(ctx context.Context, steps []step) {
 		default:
 			r.must(fmt.Errorf("%s is no fault of a broker", s.fault))
 		}
+		r.troubles.Add(1)
 	}
 }
 

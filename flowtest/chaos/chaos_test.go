@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +59,8 @@ type run struct {
 	receiver *live.Receiver
 	began    time.Time
 	members  []*member
+	troubles atomic.Int32 // beginnings and ends of a broker's trouble: odd while there is some
+	cut      atomic.Int32 // stops that took too long while there was
 
 	mu      sync.Mutex
 	faults  map[string]int   // by role and fault; guarded by mu

@@ -117,8 +117,14 @@ func (m *member) drain() {
 		m.fell(m.child)
 		return
 	}
-	if err := m.child.Drain(); err != nil {
+	before := m.troubles.Load()
+	err := m.child.Drain()
+	switch {
+	case err == nil:
+	case before%2 == 0 && before == m.troubles.Load():
 		m.unclean(err)
+	default: // it waited for a broker that was away, and was killed in the end
+		m.cut.Add(1)
 	}
 }
 

@@ -204,7 +204,7 @@ func (r *run) markdown(v *verdict, findings []string) string {
 	line("| moves by the wall clock; of these past an unread record | %d; %d |", v.moves, v.early)
 	line("| records that were readable only after the clock had passed them; the latest by | %d; %d ms |", v.overtaken, v.behind)
 	line("| partitions where the simulation cannot know that; differences there, all as the journal says | %d |", v.loose.Len())
-	line("| starts that found no broker, and were repeated | %d |", r.alone)
+	line("| starts that found no broker; stops that waited for one for over 30 s, and were killed | %d; %d |", r.alone, r.cut.Load())
 	line("| deliveries received; fires without one; received again | %d; %d; %d |", v.received, len(v.undelivered), v.again)
 	line("| deliveries unsigned, altered or of no fire | %d |", v.unsigned+v.wrongDelivered+len(v.strange))
 	line("")
