@@ -44,6 +44,20 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
+// TestExampleOfTheReference parses the endpoint that the documentation shows.
+func TestExampleOfTheReference(t *testing.T) {
+	page, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```")
+	list, problems := Parse("example.yaml", []byte(example))
+	if !found || len(problems) > 0 || len(list) != 1 || list[0].Auth.OAuth2 == nil || !list[0].RetryOn.Default {
+		t.Errorf("%+v, %v", list, problems)
+	}
+}
+
 // document writes a row for each key of an object, in the order of the schema, and the keys below it after it.
 func document(rows *strings.Builder, prefix string, object *source.Node) {
 	required := string(object.Field("required").AppendJSON(nil))

@@ -120,7 +120,7 @@ func (id *identity) endpoint(t *testing.T, p *Policy, change func(*endpoints.OAu
 	if change != nil {
 		change(o)
 	}
-	return compile(t, p, endpoints.Endpoint{URL: id.URL + "/hook", Timeout: 2 * time.Second, Auth: endpoints.Auth{OAuth2: o}})
+	return compile(t, p, endpoints.Endpoint{URL: id.URL + "/hook", Timeout: patience, Auth: endpoints.Auth{OAuth2: o}})
 }
 
 func TestTokensAreSharedAndKept(t *testing.T) {
@@ -197,7 +197,9 @@ func TestNoToken(t *testing.T) {
 			e := compile(t, p, endpoints.Endpoint{URL: target.url, Auth: endpoints.Auth{OAuth2: &endpoints.OAuth2{
 				TokenURL: f.url, ClientID: "vigil", ClientSecret: "env:S",
 			}}})
-			e.timeout = testTimeout
+			if e.timeout = patience; name == "silent" {
+				e.timeout = testTimeout
+			}
 			a := deliver(t, senderOf(t, p), e)
 			if a.Code != c.code || a.Class != c.class || strings.Contains(fmt.Sprint(a.Reason, a.Err), secret) {
 				t.Errorf("got %+v (%v)", a, a.Err)

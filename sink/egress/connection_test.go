@@ -130,18 +130,18 @@ func connectionRows() []row {
 				_, _ = c.Read(make([]byte, 512))
 				_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 				_ = c.(*net.TCPConn).CloseWrite()
-				_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				_ = c.SetReadDeadline(time.Now().Add(time.Second))
 				_, _ = io.Copy(io.Discard, c)
 			})
-			require(t, large(t, url, 2*time.Second), "permanent 413")
+			require(t, large(t, url, patience), "permanent 413")
 		}},
 		{name: "early 200, body unread", run: func(t *testing.T) {
 			url := raw(t, func(c net.Conn) {
 				_, _ = c.Read(make([]byte, 512))
 				_, _ = io.WriteString(c, okHead+"Content-Length: 0\r\n\r\n")
-				<-time.After(100 * time.Millisecond)
+				<-time.After(time.Second)
 			})
-			require(t, large(t, url, 2*time.Second), "success 200")
+			require(t, large(t, url, patience), "success 200")
 		}},
 		{name: "slow accept", run: func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -213,7 +213,7 @@ func tlsRows() []row {
 			if c.change != nil {
 				c.change(settings)
 			}
-			got := secureAttempt(t, a, secureServer(t, settings, nil), 2*time.Second)
+			got := secureAttempt(t, a, secureServer(t, settings, nil), patience)
 			require(t, got, "retryable tls")
 			if !strings.Contains(got.Reason, c.says) {
 				t.Errorf("reason %q does not say %q", got.Reason, c.says)
@@ -229,19 +229,19 @@ func tlsWireRows() []row {
 		{name: "TLS: self-signed", run: func(t *testing.T) {
 			a := newAuthority(t)
 			settings := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{a.cert.Raw}, PrivateKey: a.key}}}
-			require(t, secureAttempt(t, newAuthority(t), secureServer(t, settings, nil), 2*time.Second), "retryable tls")
+			require(t, secureAttempt(t, newAuthority(t), secureServer(t, settings, nil), patience), "retryable tls")
 		}},
 		{name: "TLS: stall", run: func(t *testing.T) {
 			start := time.Now()
 			url := https(raw(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }))
-			require(t, secureAttempt(t, newAuthority(t), url, 10*time.Second), "retryable timeout")
-			if took := time.Since(start); took > tlsTimeout+time.Second {
+			require(t, secureAttempt(t, newAuthority(t), url, patience), "retryable timeout")
+			if took := time.Since(start); took > tlsTimeout+3*time.Second {
 				t.Errorf("took %v", took)
 			}
 		}},
 		{name: "TLS: garbage", run: func(t *testing.T) {
 			url := https(raw(t, func(c net.Conn) { _, _ = io.WriteString(c, strings.Repeat("\xff", 4096)) }))
-			if got := outcome(secureAttempt(t, newAuthority(t), url, 2*time.Second)); got != "retryable tls" && got != "retryable reset" {
+			if got := outcome(secureAttempt(t, newAuthority(t), url, patience)); got != "retryable tls" && got != "retryable reset" {
 				t.Errorf("got %s", got)
 			}
 		}},
@@ -251,11 +251,11 @@ func tlsWireRows() []row {
 				_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 				_, _ = io.Copy(io.Discard, c)
 			})
-			require(t, secureAttempt(t, newAuthority(t), https(f), 2*time.Second), "retryable tls")
+			require(t, secureAttempt(t, newAuthority(t), https(f), patience), "retryable tls")
 		}},
 		{name: "TLS: closes in the handshake", run: func(t *testing.T) {
 			url := https(raw(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1024)) }))
-			got := outcome(secureAttempt(t, newAuthority(t), url, 2*time.Second))
+			got := outcome(secureAttempt(t, newAuthority(t), url, patience))
 			if got != "retryable eof" && got != "retryable reset" {
 				t.Errorf("got %s", got)
 			}
@@ -266,7 +266,7 @@ func tlsWireRows() []row {
 				_, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 80})
 				_, _ = io.Copy(io.Discard, c)
 			}))
-			require(t, secureAttempt(t, newAuthority(t), url, 2*time.Second), "retryable tls")
+			require(t, secureAttempt(t, newAuthority(t), url, patience), "retryable tls")
 		}},
 		{name: "TLS: huge chain", run: func(t *testing.T) {
 			a := newAuthority(t)
@@ -274,7 +274,7 @@ func tlsWireRows() []row {
 			for range 1000 {
 				cert.Certificate = append(cert.Certificate, a.cert.Raw)
 			}
-			require(t, secureAttempt(t, a, secureServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, nil), 2*time.Second), "retryable tls")
+			require(t, secureAttempt(t, a, secureServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, nil), patience), "retryable tls")
 		}},
 		{name: "TLS: revoked client certificate", run: revokedClient},
 	}

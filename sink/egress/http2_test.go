@@ -174,7 +174,7 @@ func http2Rows() []row {
 		}, 1, "retryable malformed"},
 	} {
 		rows = append(rows, row{name: "HTTP/2: " + c.name, run: func(t *testing.T) {
-			timeout := 5 * time.Second
+			timeout := patience
 			if strings.HasSuffix(c.want, "timeout") {
 				timeout = testTimeout
 			}
@@ -186,7 +186,7 @@ func http2Rows() []row {
 	return append(rows, row{name: "HTTP/2: SETTINGS flood before any request", run: func(t *testing.T) {
 		a := newAuthority(t)
 		s := serveTwo(t, a, bytes.Repeat(settings, 100_000), ok200)
-		if got := twoAttempt(t, a, s.url, 5*time.Second, 1); got.Failed && got.Class != core.Retryable {
+		if got := twoAttempt(t, a, s.url, patience, 1); got.Failed && got.Class != core.Retryable {
 			t.Errorf("got %+v", got)
 		}
 	}}, row{name: "HTTP/2: memory of an infinite body", lone: true, run: func(t *testing.T) {

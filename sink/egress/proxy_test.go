@@ -58,7 +58,7 @@ func serveHop(t *testing.T, answer, to string) *hop {
 
 func (h *hop) tunnel(conn net.Conn, answer, to string) {
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	r := bufio.NewReader(conn)
 	req, err := http.ReadRequest(r)
 	if err != nil || req.Method != http.MethodConnect {
@@ -131,7 +131,7 @@ func TestProxy(t *testing.T) {
 		}
 		s := senderOf(t, p)
 		for range 3 {
-			if got := sendTo(t, s, "http://shop.example:8081/", 5*time.Second); got.Status != 200 || got.Remote != "93.184.215.14:8081" {
+			if got := sendTo(t, s, "http://shop.example:8081/", patience); got.Status != 200 || got.Remote != "93.184.215.14:8081" {
 				t.Errorf("got %+v (%v)", got, got.Err)
 			}
 		}
@@ -198,10 +198,10 @@ func proxyRows() []row {
 	} {
 		rows = append(rows, row{name: name, run: func(t *testing.T) {
 			h := serveHop(t, c.answer, "")
-			require(t, sendTo(t, senderOf(t, behind(h, nil)), "http://8.8.8.8/", 5*time.Second), c.want)
+			require(t, sendTo(t, senderOf(t, behind(h, nil)), "http://8.8.8.8/", patience), c.want)
 		}})
 	}
 	return append(rows, row{name: "proxy: down", run: func(t *testing.T) {
-		require(t, sendTo(t, senderOf(t, behind(&hop{addr: closedPort(t)}, nil)), "http://8.8.8.8/", time.Second), "ours proxy")
+		require(t, sendTo(t, senderOf(t, behind(&hop{addr: closedPort(t)}, nil)), "http://8.8.8.8/", patience), "ours proxy")
 	}})
 }

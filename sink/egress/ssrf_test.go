@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"vigil/config/endpoints"
 	"vigil/sink/guard"
@@ -370,7 +369,7 @@ func ruleRows() []row {
 			s := senderOf(t, p)
 			url := strings.Replace(f.url, "127.0.0.1", "shop.example", 1)
 			require(t, deliver(t, s, compile(t, p, endpoints.Endpoint{URL: url})), fine) // leaves a connection in the pool
-			require(t, sendTo(t, s, url, time.Second), blocked)
+			require(t, sendTo(t, s, url, patience), blocked)
 		}},
 		{name: "the proxy hop itself is exempt", run: func(t *testing.T) {
 			w := newWorld(t, public) // at 127.0.0.1
