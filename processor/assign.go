@@ -27,9 +27,7 @@ func (s *session) take(ctx context.Context, c change) error {
 	if c.failed != nil {
 		return c.failed
 	}
-	if err := s.revokeAll(c.revoked); err != nil {
-		return err
-	}
+	s.revokeAll(c.revoked)
 	for topic, offsets := range c.assigned {
 		for id, begin := range offsets {
 			s.assign(ctx, topic, id, begin)
@@ -94,35 +92,31 @@ func (s *session) install(ctx context.Context, r *restored) error {
 	return nil
 }
 
-func (s *session) revokeAll(topics map[string][]int32) error {
+func (s *session) revokeAll(topics map[string][]int32) {
 	for _, ids := range topics {
 		for _, id := range ids {
-			if err := s.revoke(id); err != nil {
-				return err
-			}
+			s.revoke(id)
 		}
 	}
-	return nil
 }
 
 // revoke gives a partition up: what it did is committed, for no transaction is open while partitions move.
-func (s *session) revoke(id int32) error {
+func (s *session) revoke(id int32) {
 	if cancel := s.restores[id]; cancel != nil {
 		cancel()
 		delete(s.restores, id)
 	}
 	part := s.partitions[id]
 	if part == nil {
-		return nil
+		return
 	}
 	delete(s.partitions, id)
 	s.status(id, "")
 	if part.engine == nil {
-		return nil
+		return
 	}
 	part.engine.Rollback()
-	s.checkpoint(part, true)
-	return part.close()
+	s.group.Go(part.retire) // the others go on meanwhile
 }
 
 // closeRestored closes the stores of restores that ended after the loop did.

@@ -17,30 +17,61 @@ const (
 	recordsSchema = 1
 )
 
-// checkpoint writes the users of a partition that its store lacks if it is time, or now and to the end if last.
-func (s *session) checkpoint(p *partition, last bool) {
-	if p.engine == nil || !s.checkpointed(p, last) || p.broken.Load() {
+// slice is how many users are written at a time. Their records are copied while the partition waits.
+const slice = 25_000
+
+// checkpoint writes the users of a partition that its store lacks if it is time: a slice of them by another goroutine,
+// the next one after a later commit. The store's meta stands still until the last of those that it lacked at the
+// beginning are written: rows are absolute, so one that is newer than the meta does no harm.
+func (s *session) checkpoint(p *partition) {
+	if p.engine == nil || !s.checkpointed(p, false) || p.broken.Load() {
 		return
 	}
 	n := p.engine.Unstored()
-	if last {
-		if n > 0 {
-			p.writeAt(p.unstored(), p.meta())
-		}
-		return
-	}
 	since := time.Since(p.checkpoint)
-	if n == 0 || since < s.cfg.CheckpointInterval || n > smallRows && p.tail < s.maxTail(p) && since < maxCheckpoint {
-		return
+	if p.left == 0 {
+		if n == 0 || since < s.cfg.CheckpointInterval || n > smallRows && p.tail < s.maxTail(p) && since < maxCheckpoint {
+			return
+		}
+		p.checkpoint, p.tail, p.left, p.coming = time.Now(), 0, n, p.mark()
 	}
-	p.checkpoint, p.tail = time.Now(), 0
-	done, rows, meta := make(chan struct{}), p.unstored(), p.meta()
+	rows := p.unstored(min(slice, p.left))
+	p.left -= min(p.left, slice)
+	if p.left == 0 {
+		p.stored = p.coming
+	}
+	done, meta := make(chan struct{}), p.meta(p.stored)
 	p.done = done
 	s.group.Go(func() error {
 		defer close(done)
 		p.writeAt(rows, meta)
 		return nil
 	})
+}
+
+// goOn writes the next slice of the checkpoints under way where there is nothing to commit.
+func (s *session) goOn() {
+	for _, part := range s.partitions {
+		if part.left > 0 {
+			s.checkpoint(part)
+		}
+	}
+}
+
+// retire writes all that the store lacks and closes it.
+func (p *partition) retire() error {
+	if p.done != nil {
+		<-p.done
+	}
+	p.done = nil
+	for p.engine != nil && p.engine.Unstored() > 0 && !p.broken.Load() {
+		rows := p.unstored(slice)
+		if p.engine.Unstored() == 0 {
+			p.stored = p.mark()
+		}
+		p.writeAt(rows, p.meta(p.stored))
+	}
+	return p.close()
 }
 
 // maxTail is how many changelog records a restore may have to read before a checkpoint no longer waits for more. With
@@ -57,7 +88,7 @@ func (s *session) maxTail(p *partition) int64 {
 // budget is the bytes of records that a partition may keep in memory.
 func (s *session) budget() int64 { return s.cfg.CacheBytes / int64(max(len(s.partitions), 1)) }
 
-// checkpointed takes in the end of the checkpoint under way, which it waits for if asked to; false while it goes on.
+// checkpointed takes in the end of the writing under way, which it waits for if asked to; false while it goes on.
 func (s *session) checkpointed(p *partition, wait bool) bool {
 	if p.done == nil {
 		return true
@@ -81,11 +112,11 @@ func (s *session) checkpointed(p *partition, wait bool) bool {
 // rowsBlock is how many bytes of rows share one allocation.
 const rowsBlock = 1 << 20
 
-// unstored copies the records that the store lacks: while they are written the engine goes on.
-func (p *partition) unstored() []state.Row {
-	rows := make([]state.Row, 0, p.engine.Unstored())
+// unstored copies records that the store lacks, at most so many users': while they are written the engine goes on.
+func (p *partition) unstored(most int) []state.Row {
+	rows := make([]state.Row, 0, min(most+1, p.engine.Unstored()))
 	var block []byte
-	p.engine.Checkpoint(func(key string, record []byte) {
+	p.engine.Checkpoint(most, func(key string, record []byte) {
 		if record == nil {
 			rows = append(rows, state.Row{Key: key})
 			return
@@ -100,8 +131,14 @@ func (p *partition) unstored() []state.Row {
 	return rows
 }
 
-func (p *partition) meta() state.Meta {
-	return state.Meta{Offset: p.offset.Load(), TopicID: p.topicID, Schema: recordsSchema, Written: time.Now().UnixMilli(), Digest: p.engine.Digest()}
+// mark says up to where, and from when, a store is a copy of the changelog; some of its rows may be newer.
+type mark struct{ offset, written int64 }
+
+func (p *partition) mark() mark { return mark{p.offset.Load(), time.Now().UnixMilli()} }
+
+// meta is that of a store which holds what was handed over so far.
+func (p *partition) meta(m mark) state.Meta {
+	return state.Meta{Offset: m.offset, TopicID: p.topicID, Schema: recordsSchema, Written: m.written, Digest: p.engine.Digest()}
 }
 
 // writeAt writes rows and meta. A fault of the disk costs the cache, not the data: the next restore reads more of the

@@ -82,7 +82,7 @@ func (s *session) commit() error {
 		if part.moved {
 			part.committedAll()
 		}
-		s.checkpoint(part, false)
+		s.checkpoint(part)
 	}
 	s.metrics.commits.Inc()
 	s.metrics.commitSeconds.Observe(time.Since(began).Seconds())

@@ -3,6 +3,7 @@ package processor_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"vigil/state"
 	"vigil/webhook"
 )
 
@@ -93,5 +95,41 @@ func TestEventsBehindACrowd(t *testing.T) {
 	}
 	if !slices.IsSorted(users[:n]) || !slices.IsSorted(users[n:]) || users[n] != "user-000000" {
 		t.Error("the buys are not behind the crowd")
+	}
+}
+
+// What the store lacks is written in slices; at a stop all of it is, and the meta says so.
+func TestCheckpointInSlices(t *testing.T) {
+	const n = 60_000
+	s := newStage(t, `
+id: cart
+trigger: {type: inaction_within_time, did: add, did_not: buy, within: 1d}
+webhook: {url: "https://example.com/hook"}
+`, onBuy)
+	stop := s.start(s.config("a"))
+	s.crowd(n, "add", time.Now())
+	s.crowd(1, "buy", time.Now())
+	s.fires(1, 30*time.Second)
+	stop()
+	store, meta, err := state.OpenBadger(filepath.Join(s.dir, "a", "state", "0"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	rows := 0
+	if err := store.Scan(func(_, _ []byte) error { rows++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	ends, err := s.adm.ListEndOffsets(context.Background(), "vigil.state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The user of the buy has two records; behind the last record stands a marker.
+	if end, _ := ends.Lookup("vigil.state", 0); rows != n+1 || meta.Offset != end.Offset-1 {
+		t.Errorf("%d rows up to offset %d, want %d up to %d", rows, meta.Offset, n+1, end.Offset-1)
 	}
 }

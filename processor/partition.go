@@ -65,6 +65,9 @@ type partition struct {
 	offset     atomic.Int64 // the next changelog offset after the last commit's records
 	topicID    string
 	checkpoint time.Time
+	left       int  // users still to be written for the one under way
+	coming     mark // of the store, once they are
+	stored     mark // of the store
 	counts     map[outcome]prometheus.Counter
 	stats      trigger.Stats // those of them that are in the metrics
 	done       chan struct{} // closed when the checkpoint under way ends; nil: none is
@@ -88,6 +91,7 @@ func (p *partition) adopt(r *restored) error {
 	p.engine, p.store, p.topicID = r.engine, r.store, r.topicID
 	p.tail, p.checkpoint = r.tail, time.Now()
 	p.offset.Store(r.offset)
+	p.stored, p.left = r.stored, 0
 	p.decoder = event.NewDecoder(p.cfg.Fields, p.cfg.Format)
 	r.engine.SetFetch(r.store.Get)
 	r.emit = p.decided

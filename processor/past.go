@@ -281,6 +281,7 @@ func (s *session) adoptLater(ctx context.Context, part *partition, cat *campaign
 	s.checkpointed(part, true)
 	r := &restored{
 		part: part, catalog: cat, engine: part.engine, store: part.store, topicID: part.topicID, offset: part.offset.Load(), tail: part.tail,
+		stored: part.stored,
 	}
 	part.engine, part.store = nil, nil
 	stopped := map[string][]int32{}

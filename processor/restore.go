@@ -29,6 +29,7 @@ type restored struct {
 	catalog *campaign.Catalog
 	engine  *trigger.Engine
 	store   state.Store
+	stored  mark // of the store
 	topicID string
 	offset  int64                  // the next changelog offset
 	tail    int64                  // changelog records read
@@ -70,9 +71,11 @@ func (s *session) fill(ctx context.Context, r *restored) error {
 	if err != nil {
 		return err
 	}
+	r.stored.written = r.began.UnixMilli()
 	if r.offset, err = s.fromDisk(ctx, r, first, end); err != nil {
 		return err
 	}
+	r.stored.offset = r.offset
 	if err := s.replay(ctx, r, end); err != nil {
 		return err
 	}
@@ -195,7 +198,8 @@ func (r *restored) loadStore(store *state.Badger, meta state.Meta, unfit func() 
 	if err != nil {
 		return err
 	}
-	r.engine.Checkpoint(func(string, []byte) {}) // what came from the store is there
+	r.stored.written = meta.Written
+	r.engine.Checkpoint(math.MaxInt, func(string, []byte) {}) // what came from the store is there
 	r.engine.Stored()
 	switch {
 	case meta == state.Meta{} && rows > 0:

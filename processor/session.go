@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	sessionTimeout     = 10 * time.Second // of the group; a killed host's partitions move after it
-	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
+	sessionTimeout     = 10 * time.Second       // of the group; a killed host's partitions move after it
+	heartbeats         = 500 * time.Millisecond // a member learns with one that partitions move: nobody decides for those meanwhile
+	transactionTimeout = 15 * time.Second       // an orphan holds the end of its partitions for so long
 	pollRecords        = 20_000
 	fetchWait          = 500 * time.Millisecond // where the configuration says nothing, and so is
 	fetchBytes         = 256 << 10              // of a partition at a time: more lies about until no cache holds it
@@ -105,6 +106,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.TransactionalID(s.cfg.Group+"-"+s.cfg.Instance),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.SessionTimeout(sessionTimeout),
+		kgo.HeartbeatInterval(heartbeats),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -160,6 +162,7 @@ func (s *session) loop(ctx context.Context) error {
 			}
 		}
 		if !s.inTxn {
+			s.goOn()
 			s.kafka.AllowRebalance()
 		}
 	}
@@ -177,10 +180,13 @@ func (s *session) finish() error {
 			return err
 		}
 	}
-	for _, part := range s.partitions {
-		s.checkpoint(part, true)
+	var errs []error
+	for id, part := range s.partitions {
+		delete(s.partitions, id)
+		errs = append(errs, part.retire())
+		s.status(id, "")
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func canceled() context.Context {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,7 +184,7 @@ func TestDigest(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		e.Checkpoint(func(string, []byte) {})
+		e.Checkpoint(math.MaxInt, func(string, []byte) {})
 		return e.Digest()
 	}
 	e := New(campaign.NewCatalog(nil), Options{}, func(*Decision) {})
@@ -194,7 +195,7 @@ func TestDigest(t *testing.T) {
 		if err := e.Load(step.name, step.record); err != nil {
 			t.Fatal(err)
 		}
-		e.Checkpoint(func(string, []byte) {})
+		e.Checkpoint(math.MaxInt, func(string, []byte) {})
 	}
 	all := map[string][]byte{"ada": now, "bob": old}
 	if got := digest(all); got != e.Digest() {

@@ -167,7 +167,7 @@ func TestFresh(t *testing.T) {
 	wantFresh(0)
 	e.engine.Changes(func(key string, _ []byte) { t.Errorf("%q is written again", key) })
 	atDisk := map[string]bool{}
-	e.engine.Checkpoint(func(key string, _ []byte) { atDisk[key] = true })
+	e.engine.Checkpoint(1000, func(key string, _ []byte) { atDisk[key] = true })
 	if !atDisk[trigger.KnownKey] {
 		t.Error("a checkpoint does not tell what is known")
 	}
@@ -179,7 +179,7 @@ func TestFresh(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e.engine.Checkpoint(func(string, []byte) {})
+	e.engine.Checkpoint(1000, func(string, []byte) {})
 	if e.engine.Digest() != digest || e.engine.Unstored() != 0 {
 		t.Errorf("the digest is %d, want %d; %d records are not stored", e.engine.Digest(), digest, e.engine.Unstored())
 	}

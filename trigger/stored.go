@@ -53,19 +53,20 @@ func (e *Engine) Unstored() int {
 	return n
 }
 
-// Checkpoint hands over the committed records that the store lacks, nil for one that is no more. The bytes are valid
-// during the call only, the keys for good. The records count as stored once Stored is called, and are not handed over
-// again.
-func (e *Engine) Checkpoint(yield func(key string, record []byte)) {
+// Checkpoint hands over committed records that the store lacks, nil for one that is no more: those of at most so many
+// users, the longest changed first, and that of PartitionKey. The bytes are valid during the call only, the keys for good.
+// The records count as stored once Stored is called, and are not handed over again.
+func (e *Engine) Checkpoint(most int, yield func(key string, record []byte)) {
 	t := &e.table
-	for _, i := range t.unstored {
+	n := min(most, len(t.unstored))
+	for _, i := range t.unstored[:n] {
 		s, record := &t.slots[i], t.records.Record(i)
 		s.store = storedSoon
 		t.swap(&s.print, record)
 		yield(t.records.Name(i), record)
 	}
-	t.soon = append(t.soon, t.unstored...)
-	t.unstored = t.unstored[:0]
+	t.soon = append(t.soon, t.unstored[:n]...)
+	t.unstored = t.unstored[:copy(t.unstored, t.unstored[n:])]
 	if e.known.unstored {
 		e.known.unstored = false
 		record := e.known.encode()
