@@ -112,6 +112,18 @@ pgo: ## measure anew what the compiler knows of the hot paths: bench/vigil.pgo, 
 sink-kills: ## kill -9 of a sink under load, KILLS (100) times, on Apache Kafka: nothing lost, repeats bounded
 	VIGIL_SINK_KILLS=$(or $(KILLS),100) $(GO) test -count=1 -v -timeout 30m ./flowtest/kills
 
+.PHONY: bench-recovery
+bench-recovery: ## how long a partition stands still: kill -9, hand-over, rebuild; on Apache Kafka
+	$(STATIC) -o bin/vigil ./cmd/vigil
+	$(GO) build -o bin/ ./bench ./bench/limits
+	bin/limits recovery $(BENCHFLAGS)
+
+.PHONY: bench-timers
+bench-timers: ## ten million timers: memory, and how late they settle while events arrive; on Apache Kafka
+	$(STATIC) -o bin/vigil ./cmd/vigil
+	$(GO) build -o bin/ ./bench ./bench/limits
+	bin/limits timers $(BENCHFLAGS)
+
 .PHONY: microbench
 microbench: ## every Go benchmark; compare runs with bin/tools/benchstat
 	[ -z "$(BENCHES)" ] || $(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) $(BENCHES)
