@@ -124,6 +124,10 @@ bench-timers: ## ten million timers: memory, and how late they settle while even
 	$(GO) build -o bin/ ./bench ./bench/limits
 	bin/limits timers $(BENCHFLAGS)
 
+.PHONY: gates
+gates: ## the long form of gate G8: two million timers on one disk (2 minutes)
+	VIGIL_GATES=1 $(GO) test -count=1 -v -timeout 20m -run 'TestGateG8|TestGateG9' ./flowtest
+
 .PHONY: microbench
 microbench: ## every Go benchmark; compare runs with bin/tools/benchstat
 	[ -z "$(BENCHES)" ] || $(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) $(BENCHES)

@@ -65,6 +65,7 @@ type Processor struct {
 	CheckpointInterval time.Duration `yaml:"checkpoint_interval" range:"100ms..1h" doc:"Least time between writes to data_dir."`
 	ClockGrace         time.Duration `yaml:"clock_grace" range:"0s..1h" doc:"How far the clock of an idle partition stays behind the wall clock, for what producers still hold."`
 	Workers            int           `yaml:"workers" range:"0..1024" doc:"Partitions worked on at a time; 0 is one per CPU."`
+	MemoryMiB          int           `yaml:"memory_mib" range:"0..1048576" doc:"Memory that the process aims to stay within, in MiB: half of it holds user records, the others are read from data_dir when they are needed. 0 holds 1024 MiB of records and sets no limit."`
 }
 
 // Sink bounds the sink.

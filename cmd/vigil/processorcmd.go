@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (s *daemon) addProcessor(set *campaignSet) error {
 		Group: s.cfg.Group + ".processor", Instance: s.cfg.Instance, DataDir: s.cfg.DataDir,
 		Times:          times(s.cfg.Processor),
 		CommitInterval: s.cfg.Processor.CommitInterval, CheckpointInterval: s.cfg.Processor.CheckpointInterval,
-		ClockGrace: s.cfg.Processor.ClockGrace, Workers: workers(s.cfg.Processor.Workers),
+		ClockGrace: s.cfg.Processor.ClockGrace, Workers: workers(s.cfg.Processor.Workers), CacheBytes: bounded(s.cfg.Processor.MemoryMiB),
 		Catalog: campaign.NewCatalog(all), Reload: catalogs, Log: s.log.With().Str("component", "processor").Logger(),
 		Registerer: s.registry,
 	})
@@ -111,6 +112,17 @@ func times(p config.Processor) trigger.Options {
 		MaxEventAge:     p.MaxEventAge.Milliseconds(),
 		MaxFireDelay:    p.MaxFireDelay.Milliseconds(),
 	}
+}
+
+// bounded makes a budget the limit of this program's memory, and tells the half of it that user records may take; 0 for no
+// budget. A tenth is left to what the runtime does not count: files that are mapped into memory.
+func bounded(mib int) (cacheBytes int64) {
+	if mib == 0 {
+		return 0
+	}
+	budget := int64(mib) << 20
+	debug.SetMemoryLimit(budget / 10 * 9)
+	return budget / 2
 }
 
 func workers(n int) int {
