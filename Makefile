@@ -124,6 +124,12 @@ bench-timers: ## ten million timers: memory, and how late they settle while even
 	$(GO) build -o bin/ ./bench ./bench/limits
 	bin/limits timers $(BENCHFLAGS)
 
+.PHONY: bench-limits
+bench-limits: ## a hot key, 64 partitions in one process, a million timers due at once; on Apache Kafka
+	$(STATIC) -o bin/vigil ./cmd/vigil
+	$(GO) build -o bin/ ./bench ./bench/limits
+	bin/limits crowds $(BENCHFLAGS)
+
 .PHONY: gates
 gates: ## the long form of gate G8: two million timers on one disk (2 minutes)
 	VIGIL_GATES=1 $(GO) test -count=1 -v -timeout 20m -run 'TestGateG8|TestGateG9' ./flowtest

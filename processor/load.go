@@ -13,6 +13,7 @@ const (
 
 // load is what the partitions have done, all together; they count it while they work side by side.
 type load struct {
+	parts     int          // partitions at work in this step; each may do its part of every limit, whatever the others do
 	settles   atomic.Int64 // in this step
 	outBytes  atomic.Int64 // in this transaction, as is what follows
 	userBytes atomic.Int64
@@ -42,12 +43,19 @@ func (p *partition) weigh() (enough bool) {
 		p.load.userBytes.Add(n - p.weighed.users)
 		p.weighed.users = n
 	}
-	return p.load.enough()
+	return p.load.enough() && p.hadShare()
+}
+
+// hadShare tells whether the partition did its part of some limit: one that has much to do leaves the others theirs.
+func (p *partition) hadShare() bool {
+	n := max(p.load.parts, 1)
+	return p.settles >= stepSettles/n || p.outBytes >= txnOutBytes/n || p.weighed.users >= txnUserBytes/int64(n)
 }
 
 // settledEnough is weigh after one more user was settled.
 func (p *partition) settledEnough() bool {
 	p.load.settles.Add(1)
+	p.settles++
 	return p.weigh()
 }
 

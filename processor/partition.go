@@ -52,6 +52,7 @@ type partition struct {
 	wall      time.Time   // when the step began
 	load      *load       // of the session
 	settled   func() bool // settledEnough
+	settles   int         // users settled in this step
 	weighed   weighed     // what of this partition is in it
 	more      bool        // the step ended before all was done
 	halfway   bool        // the engine's clock has not arrived where a record or the wall clock moves it

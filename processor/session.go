@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	sessionTimeout     = 10 * time.Second       // of the group; a killed host's partitions move after it
-	heartbeats         = 500 * time.Millisecond // a member learns with one that partitions move: nobody decides for those meanwhile
-	transactionTimeout = 15 * time.Second       // an orphan holds the end of its partitions for so long
+	sessionTimeout     = 10 * time.Second // of the group; a killed host's partitions move after it
+	heartbeats         = time.Second      // a member learns with one that partitions move: nobody decides for those meanwhile
+	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
 	pollRecords        = 20_000
 	fetchWait          = 500 * time.Millisecond // where the configuration says nothing, and so is
 	fetchBytes         = 256 << 10              // of a partition at a time: more lies about until no cache holds it
@@ -223,6 +223,7 @@ func (s *session) work(ctx context.Context, fetches kgo.Fetches) error {
 	var workers errgroup.Group
 	workers.SetLimit(min(s.cfg.Workers, runtime.GOMAXPROCS(0)))
 	s.load.settles.Store(0)
+	s.load.parts = len(s.partitions)
 	for _, part := range s.partitions {
 		records := batches[part.id]
 		if len(records) == 0 && ends == nil && !part.waits() && !part.more {

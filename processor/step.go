@@ -17,7 +17,7 @@ const maxSkew = event.MaxSkewMillis
 // step takes what was polled for the partition, one list per input topic, and lets the wall clock settle what is due,
 // until the load is enough: more says that there is more to do at once. A panic in the engine ends the session, whose work is undone; the record in hand is a dead letter when it comes again.
 func (p *partition) step(batches [][]*kgo.Record, ends *observed) (err error) {
-	p.wall, p.more = time.Now(), false
+	p.wall, p.more, p.settles = time.Now(), false, 0
 	for i := range batches {
 		if len(p.queue[i]) == 0 {
 			p.queue[i] = batches[i]

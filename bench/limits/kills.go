@@ -92,19 +92,24 @@ func (r *trial) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// largestGap is the longest time between two fires of a partition, of those that which names, since a moment.
-func (r *trial) largestGap(since time.Time, which func(int32) bool) (gap time.Duration) {
+// largestGap is the longest time between two fires of a partition as they are seen, of those that which names, since a
+// moment.
+func (r *trial) largestGap(since time.Time, which func(int32) bool) time.Duration {
+	return gap(r.watch.since(since), which, func(a arrival) time.Time { return a.seen })
+}
+
+func gap(list []arrival, which func(int32) bool, when func(arrival) time.Time) (longest time.Duration) {
 	last := map[int32]time.Time{}
-	for _, a := range r.watch.since(since) {
+	for _, a := range list {
 		if !which(a.partition) {
 			continue
 		}
 		if before, ok := last[a.partition]; ok {
-			gap = max(gap, a.seen.Sub(before))
+			longest = max(longest, when(a).Sub(before))
 		}
-		last[a.partition] = a.seen
+		last[a.partition] = when(a)
 	}
-	return gap
+	return longest
 }
 
 func middle(list []time.Duration) time.Duration {

@@ -16,7 +16,8 @@ import (
 // usage is what a wrong command line is answered with.
 const usage = `limits recovery [-users N] [-kills N]    what make bench-recovery prints
 limits timers [-users N] [-timers N]     what make bench-timers prints
-Both need the programs bench and vigil beside this one, and the root of the repository as the working folder.`
+limits crowds [-users N]                 what make bench-limits prints
+All need the programs bench and vigil beside this one, and the root of the repository as the working folder.`
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -53,7 +54,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	if err := f.Parse(args[1:]); err != nil {
 		return err
 	}
-	measure, ok := map[string]func(context.Context, *lab, scale) error{"recovery": recovery, "timers": timers}[args[0]]
+	measure, ok := map[string]func(context.Context, *lab, scale) error{"recovery": recovery, "timers": timers, "crowds": crowds}[args[0]]
 	if !ok {
 		return fmt.Errorf("%q is nothing to measure:\n%s", args[0], usage)
 	}
