@@ -27,6 +27,9 @@ const receiversDir = "../examples/receivers"
 
 // TestExampleReceivers runs each receiver of docs/receiving.md and sends to it as the sink does.
 func TestExampleReceivers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("four programs are built and run by `make test` and `make receivers-test`")
+	}
 	for name, c := range map[string]struct {
 		tool string
 		args []string

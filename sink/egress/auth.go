@@ -136,7 +136,7 @@ func (t *tokens) fetch(ctx context.Context, rt http.RoundTripper) (*oauth2.Token
 	switch {
 	case errors.As(err, &refused):
 		return nil, &tokenError{"token_url answers " + strconv.Itoa(refused.Response.StatusCode)} // its body may echo the secret
-	case err != nil && t.transportError(err):
+	case err != nil && isTransport(err):
 		return nil, err
 	case err != nil:
 		return nil, &tokenError{"token_url answers with something that is no token"}
@@ -146,8 +146,8 @@ func (t *tokens) fetch(ctx context.Context, rt http.RoundTripper) (*oauth2.Token
 	return token, nil
 }
 
-// transportError tells whether the request itself failed, which is judged as that of a delivery is.
-func (t *tokens) transportError(err error) bool {
+// isTransport tells whether the request itself failed, which is judged as that of a delivery is.
+func isTransport(err error) bool {
 	var failed *url.Error
 	return errors.As(err, &failed)
 }
