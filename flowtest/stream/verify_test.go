@@ -1,10 +1,13 @@
 package stream
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/campaign"
 	"vigil/replay/verify"
@@ -66,6 +69,45 @@ func TestGateG5ReplayEquality(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Beside a processor at work verify finds nothing either: what is decided meanwhile is neither missing nor too much.
+func TestVerifyBesideTheLiving(t *testing.T) {
+	inBubble(t, dayPartitions, func(s *stage) {
+		s.must(s.setCampaign(bought))
+		s.must(s.setCampaign(`{id: soon, trigger: {type: inaction_within_time, did: buy, did_not: add, within: 1s}, webhook: {endpoint: shop}}` + "\n"))
+		s.startProcessor()
+		s.pass(time.Second)
+		written := make(chan error, 1)
+		go func() {
+			for i := range 400 {
+				r := &kgo.Record{Topic: input, Key: fmt.Append(nil, "u", i%7), Value: fmt.Appendf(nil, `{"type":"buy","id":"%d"}`, i), Timestamp: time.Now()}
+				if err := s.client.ProduceSync(context.Background(), r).FirstErr(); err != nil {
+					written <- err
+					return
+				}
+				<-time.After(13 * time.Millisecond)
+			}
+			written <- nil
+		}()
+		runs, grew, last := 0, 0, 0
+		for wrote := false; !wrote; runs++ {
+			select {
+			case err := <-written:
+				s.must(err)
+				wrote = true
+			case <-time.After(37 * time.Millisecond):
+			}
+			r := s.verify(s.catalog())
+			s.honest(r, r.Equal)
+			if r.Equal > last {
+				grew, last = grew+1, r.Equal
+			}
+		}
+		if grew < 10 {
+			s.t.Errorf("of %d runs %d saw more than the one before: nothing went on meanwhile", runs, grew)
+		}
+	})
 }
 
 // seedsOf is how many seeds a run of the tests takes of n.
