@@ -95,6 +95,51 @@ func TestTwinEnds(t *testing.T) {
 	}
 }
 
+// One that is fenced before it holds anything tries again, for what took its instance may be a late request of the dead
+// process before; where it is fenced each time, another process lives and it ends.
+func TestFencedBeforeItHoldsAnything(t *testing.T) {
+	s := newStage(t, onBuy)
+	s.send("ada", "buy", "e1", time.Now())
+	fence := kfake.Fault{Keys: []kmsg.Key{kmsg.SyncGroup}, Err: kerr.FencedInstanceID, Count: 2}
+	s.cluster.Fault(fence)
+	stop := s.start(s.config("a"))
+	if diff := cmp.Diff([]string{fire("buy", "ada", "e1", "")}, s.fires(1, 20*time.Second)); diff != "" {
+		t.Error(diff)
+	}
+	stop()
+
+	fence.Count = 100
+	s.cluster.Fault(fence)
+	p, err := processor.New(s.config("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := p.Run(ctx); !errors.Is(err, kerr.FencedInstanceID) {
+		t.Errorf("it ended with %v, want that its instance is another's", err)
+	}
+}
+
+// One that held partitions when it was fenced does not take its instance back.
+func TestFencedWhileItHolds(t *testing.T) {
+	s := newStage(t, onBuy)
+	p, err := processor.New(s.config("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	s.send("ada", "buy", "e1", time.Now())
+	s.fires(1, 20*time.Second)
+	s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.FencedInstanceID, Count: 1})
+	if err := <-ended; !errors.Is(err, kerr.FencedInstanceID) {
+		t.Errorf("it ended with %v, want that its instance is another's", err)
+	}
+}
+
 // Transactions abort again and again, before and after the broker acted: memory is what the changelog holds, so the
 // fires are those of an uninterrupted run, also after a restart from the changelog alone.
 func TestGateG6AbortStorm(t *testing.T) {

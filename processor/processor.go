@@ -98,7 +98,7 @@ func (p *Processor) Run(ctx context.Context) error {
 		_, err = diagnose(err)
 		return unlessStopped(ctx, err)
 	}
-	wait := 100 * time.Millisecond
+	wait, fenced := 100*time.Millisecond, 0
 	for {
 		began := time.Now()
 		err := p.session(ctx)
@@ -106,7 +106,10 @@ func (p *Processor) Run(ctx context.Context) error {
 			return unlessStopped(ctx, err)
 		}
 		final, err := diagnose(err)
-		if final {
+		if fenced++; !errors.Is(err, errUnheld) {
+			fenced = 0
+		}
+		if final && (fenced == 0 || fenced > maxFenced) {
 			return err
 		}
 		if time.Since(began) > time.Minute {

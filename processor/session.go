@@ -55,6 +55,7 @@ type session struct {
 	marks   map[int32]*landmarks // guarded by mu; of the newest commit of each partition
 	wake    context.CancelFunc
 
+	held     bool // a partition was assigned, once
 	inTxn    bool
 	began    time.Time
 	moved    bool // some partition has something to commit
