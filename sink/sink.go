@@ -239,7 +239,8 @@ func (s *Sink) giveUp(ctx context.Context, stopProducing func()) {
 func (s *Sink) options() []kgo.Opt {
 	t := s.cfg.Topics
 	// A partition that is assigned while a fetch of others waits is in the next one only, so a wait is a short one.
-	opts := append([]kgo.Opt{kgo.FetchMaxWait(fetchWait)}, s.cfg.Client...)
+	// What a fetch brings waits in memory, and what is large is in no cache when its turn comes.
+	opts := append([]kgo.Opt{kgo.FetchMaxWait(fetchWait), kgo.FetchMaxBytes(4 << 20), kgo.FetchMaxPartitionBytes(256 << 10)}, s.cfg.Client...)
 	opts = append(opts,
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.ConsumeTopics(t.Webhooks, t.Retry1, t.Retry2, t.Parked),
@@ -252,8 +253,6 @@ func (s *Sink) options() []kgo.Opt {
 		kgo.OnPartitionsAssigned(s.assigned),
 		kgo.OnPartitionsRevoked(s.revoked),
 		kgo.OnPartitionsLost(s.lost),
-		kgo.FetchMaxBytes(4<<20),
-		kgo.FetchMaxPartitionBytes(256<<10),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(wire.Partitioner{Kept: []string{t.Retry1, t.Retry2, t.Parked}}),
 	)
