@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ type bench struct {
 	t       testing.TB
 	cluster *kfake.Cluster
 	opts    []kgo.Opt
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // in a bubble
 	client  *kgo.Client
 	cfg     sink.Config
 	text    bytes.Buffer   // the log
@@ -57,7 +59,9 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var vn kfake.VirtualNetwork
-		f(t, newBench(t, []kfake.Opt{kfake.ListenFn(vn.Listen)}, kgo.Dialer(vn.DialContext)))
+		b := newBench(t, []kfake.Opt{kfake.ListenFn(vn.Listen)}, kgo.Dialer(vn.DialContext))
+		b.dial = vn.DialContext
+		f(t, b)
 	})
 }
 

@@ -2,10 +2,13 @@ package sink
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"vigil/kafka"
 	"vigil/sink/core"
 	"vigil/sink/egress"
 	"vigil/sink/wire"
@@ -45,15 +48,47 @@ func (s *Sink) pollLoop(ctx context.Context) {
 	}
 }
 
-// fetchErrors logs what a poll could not read; the client tries again by itself.
+// fetchErrors logs what a poll could not read; the client tries again by itself. What no new try mends ends the sink.
 func (s *Sink) fetchErrors(ctx context.Context, fetches kgo.Fetches) (failed bool) {
 	fetches.EachError(func(topic string, id int32, err error) {
-		if ctx.Err() == nil {
-			failed = true
-			s.log.Warn().Str("topic", topic).Int32("partition", id).Err(err).Msg("records not read")
+		if ctx.Err() != nil {
+			return
 		}
+		failed = true
+		final, told := kafka.Diagnose(err, madeAnew)
+		if final {
+			s.out.fail(fmt.Errorf("read %s/%d: %w", topic, id, told))
+			return
+		}
+		s.log.Warn().Str("topic", topic).Int32("partition", id).Err(told).Msg("records not read, trying again")
 	})
 	return failed
+}
+
+// madeAnew is of a topic that is not the one any more that this client reads.
+var madeAnew = kafka.Remedy{
+	Err: kerr.UnknownTopicID, Final: true,
+	Do: "the topic was deleted, perhaps made anew; what was in it and not sent is lost. Start again: the sink reads a new one from its beginning",
+}
+
+// missed tells of records that were deleted before they were read, and of a topic that is not the one whose offset was
+// committed. Both are read from the beginning of what is there.
+func (s *Sink) missed(part *partition, tp kgo.FetchTopicPartition) {
+	if len(tp.Records) == 0 {
+		return
+	}
+	expected, first := part.expected, tp.Records[0].Offset
+	part.expected = tp.Records[len(tp.Records)-1].Offset + 1
+	switch {
+	case first < expected:
+		s.meter.Lost(1)
+		s.log.Error().Str("topic", tp.Topic).Int32("partition", tp.Partition).Int64("expected", expected).Int64("found", first).
+			Msg("the topic is not the one that was read before: it was deleted and made anew, or has lost records; what is there is sent")
+	case tp.LogStartOffset > expected:
+		s.meter.Lost(tp.LogStartOffset - expected)
+		s.log.Error().Str("topic", tp.Topic).Int32("partition", tp.Partition).Int64("expected", expected).Int64("found", tp.LogStartOffset).
+			Msg("records were deleted before they were sent: give the topic a longer retention than your longest outage")
+	}
 }
 
 // take notes every offset and decodes what is to be done.
@@ -64,6 +99,7 @@ func (s *Sink) take(fetches kgo.Fetches) []*parcel {
 		if part == nil { // an injected error has no partition
 			return
 		}
+		s.missed(part, tp)
 		for _, r := range tp.Records {
 			if r.Attrs.IsControl() {
 				part.Passed(r.Offset, r.LeaderEpoch)

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -9,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"vigil/kafka"
 	"vigil/sink/completion"
 	"vigil/sink/core"
 )
@@ -34,6 +36,7 @@ type partition struct {
 	id    int32
 	tier  core.Tier
 
+	expected int64                      // the offset that comes next; set before the first fetch, then of the poll loop
 	recalled map[int64]completion.Entry // by offset, what the completion file knows; set before the first fetch
 
 	// Owned by the dispatcher.
@@ -104,8 +107,12 @@ func (s *Sink) commit(ctx context.Context, parts []*partition) {
 			p.Again()
 		}
 		s.noteChange()
-		if ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("offsets not committed, trying again")
+		final, told := kafka.Diagnose(err)
+		switch {
+		case final:
+			s.out.fail(fmt.Errorf("commit offsets: %w", told))
+		case ctx.Err() == nil:
+			s.log.Warn().Err(told).Msg("offsets not committed, trying again")
 		}
 	})
 }
@@ -144,6 +151,7 @@ func (s *Sink) recall(ctx context.Context, parts []*partition) {
 	for _, p := range parts {
 		if o, ok := committed.Lookup(p.topic, p.id); ok && o.Err == nil {
 			p.Resume(o.At, o.Metadata)
+			p.expected = max(o.At, 0)
 		}
 		if mine[p.tier] == nil {
 			mine[p.tier] = map[int32]*partition{}

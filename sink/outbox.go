@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"vigil/kafka"
 	"vigil/sink/core"
 	"vigil/sink/wire"
 	"vigil/webhook"
@@ -83,7 +84,8 @@ func (o *outbox) acked(out *outcome, r *kgo.Record, err error) {
 		o.late.Go(func() { o.tooLarge(out.parcel, r) })
 	default:
 		out.failed.Store(true)
-		o.fail(fmt.Errorf("write to %s: %w", r.Topic, err))
+		_, told := kafka.Diagnose(err)
+		o.fail(fmt.Errorf("write to %s: %w", r.Topic, told))
 	}
 }
 

@@ -35,6 +35,7 @@ type Meter struct {
 	parks    map[string]prometheus.Counter
 	pauses   map[string]prometheus.Counter
 	trips    prometheus.Counter
+	lost     prometheus.Counter
 }
 
 // New makes a meter and registers it; registry may be nil.
@@ -44,6 +45,9 @@ func New(registry prometheus.Registerer, s Sources) (*Meter, error) {
 		open:     gauge("breakers_open", "Breakers, one a campaign and host, that are open or let probes through."),
 		trips: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "vigil_sink_breaker_openings_total", Help: "Times that a breaker has opened.",
+		}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vigil_sink_offsets_lost_total", Help: "Offsets that were deleted before they were read. Any is an alarm: webhooks were not sent.",
 		}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "vigil_sink_attempt_seconds", Help: "Time from the start of an attempt to the end of the answer's headers, or to the error.",
@@ -60,7 +64,7 @@ func New(registry prometheus.Registerer, s Sources) (*Meter, error) {
 	m.deaths, m.parks = children(deaths, core.DeadCodes()), children(parks, core.ParkCodes())
 	m.pauses = children(pauses, []string{standing.Gone, standing.Dead})
 	all := []prometheus.Collector{
-		attempts, outcomes, deaths, parks, pauses, m.inFlight, m.open, m.latency, m.trips,
+		attempts, outcomes, deaths, parks, pauses, m.inFlight, m.open, m.latency, m.trips, m.lost,
 		loads{s.Loads},
 		asked("endpoints_paused", "Endpoints that are paused.", nil, func() float64 { return float64(s.Marks(standing.Paused)) }),
 		asked("endpoints_failing", "Endpoints that did nothing but fail for 5 minutes or more.", nil,
@@ -101,6 +105,9 @@ func children[L ~string](vec *prometheus.CounterVec, values []L) map[L]prometheu
 	}
 	return all
 }
+
+// Lost counts offsets that were deleted before they were read.
+func (m *Meter) Lost(n int64) { m.lost.Add(float64(n)) }
 
 // Flying counts attempts that begin and, below 0, that end.
 func (m *Meter) Flying(change int) { m.inFlight.Add(float64(change)) }
