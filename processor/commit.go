@@ -34,6 +34,10 @@ import (
 // endTimeout bounds the end of a transaction: behind it the broker is taken for gone.
 const endTimeout = 2 * transactionTimeout
 
+// stopTimeout is the same for the last transaction of a process that is asked to stop. What is not committed by then is
+// done again by the next owner.
+const stopTimeout = 10 * time.Second
+
 // producedErrors keeps the first error of the records of a transaction.
 type producedErrors struct {
 	mu  sync.Mutex
@@ -56,15 +60,15 @@ func (e *producedErrors) take() error {
 	return err
 }
 
-// commit ends the open transaction.
-func (s *session) commit() error {
+// commit ends the open transaction. Behind the time that it may take the broker is taken for gone.
+func (s *session) commit(within time.Duration) error {
 	began := time.Now()
 	for _, part := range s.partitions {
 		if part.moved {
 			part.produce(s.kafka, &s.produced)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	if err := s.flush(ctx); err != nil {
 		return err
@@ -94,7 +98,7 @@ func (s *session) commit() error {
 func (s *session) flush(ctx context.Context) error {
 	err := s.kafka.Client().Flush(ctx)
 	if err != nil {
-		err = fmt.Errorf("%d records after %v: %w", s.kafka.Client().BufferedProduceRecords(), endTimeout, errNotTaken)
+		err = fmt.Errorf("%d records are left: %w", s.kafka.Client().BufferedProduceRecords(), errNotTaken)
 	}
 	if err = errors.Join(s.produced.take(), err); err == nil {
 		return nil

@@ -26,6 +26,7 @@ type metrics struct {
 	checkpointErrors  prometheus.Counter
 	checkpointSeconds prometheus.Histogram
 	restoreLag        *prometheus.GaugeVec
+	restored          prometheus.Counter
 	partitions        prometheus.Gauge
 }
 
@@ -60,6 +61,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		checkpointRows:    counter("checkpoint_rows_total", "User records written to the local state."),
 		checkpointErrors:  counter("checkpoint_errors_total", "Checkpoints that the disk refused."),
 		checkpointSeconds: seconds("checkpoint_seconds", "Duration of a checkpoint of one partition."),
+		restored:          counter("restored_records_total", "Changelog records read by restores; its rate is theirs."),
 		restoreLag:        f.NewGaugeVec(prometheus.GaugeOpts{Name: "vigil_restore_lag_records", Help: "Changelog records still to be read by a restore."}, []string{"partition"}),
 		partitions:        f.NewGauge(prometheus.GaugeOpts{Name: "vigil_partitions_running", Help: "Input partitions that this process works on."}),
 	}

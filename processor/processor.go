@@ -63,9 +63,10 @@ type Processor struct {
 	count    int32             // partitions of the inputs; 0: not known yet
 	topicIDs map[string]string // of the topics; nil: not known yet
 
-	mu    sync.Mutex
-	ready map[int32]string // what each assigned partition is at; guarded by mu
-	alive bool             // the group was joined; guarded by mu
+	mu      sync.Mutex
+	ready   map[int32]string // what each assigned partition is at; guarded by mu
+	alive   bool             // the group was joined; guarded by mu
+	waiting string           // what a stop waits for; guarded by mu
 }
 
 // New makes a processor. It errs on a config that cannot work; it speaks to no broker yet.

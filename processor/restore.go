@@ -268,6 +268,8 @@ func (s *session) replay(ctx context.Context, r *restored, end int64) error {
 		return err
 	}
 	defer cl.Close()
+	now := time.Now()
+	at := reading{from: r.offset, end: end, began: now, told: now}
 	for r.offset < end {
 		polling, cancel := context.WithTimeout(ctx, restoreTimeout)
 		fetches := cl.PollFetches(polling)
@@ -278,13 +280,14 @@ func (s *session) replay(ctx context.Context, r *restored, end int64) error {
 		if err := fetches.Err(); err != nil {
 			return fmt.Errorf("read %s at %d: %w", topic, r.offset, err)
 		}
+		before := r.tail
 		for it := fetches.RecordIter(); !it.Done(); {
 			if err := r.load(it.Next()); err != nil {
 				return err
 			}
 		}
-		s.metrics.restoreLag.WithLabelValues(r.part.label()).Set(float64(max(end-r.offset, 0)))
-		s.status(id, fmt.Sprintf("restoring, %d records to go", max(end-r.offset, 0)))
+		s.metrics.restored.Add(float64(r.tail - before))
+		s.read(r, &at)
 	}
 	return nil
 }

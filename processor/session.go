@@ -158,7 +158,7 @@ func (s *session) loop(ctx context.Context) error {
 			return err
 		}
 		if s.due() {
-			if err := s.commit(); err != nil {
+			if err := s.commit(endTimeout); err != nil {
 				return err
 			}
 		}
@@ -177,16 +177,19 @@ func (s *session) finish() error {
 		return err
 	}
 	if s.inTxn || s.moved {
-		if err := s.commit(); err != nil {
+		s.waits("the commit of the last transaction")
+		if err := s.commit(stopTimeout); err != nil {
 			return err
 		}
 	}
 	var errs []error
 	for id, part := range s.partitions {
+		s.waits(fmt.Sprintf("checkpoints, %d of %d partitions done", len(errs), len(errs)+len(s.partitions)))
 		delete(s.partitions, id)
 		errs = append(errs, part.retire())
 		s.status(id, "")
 	}
+	s.waits("the client to close")
 	return errors.Join(errs...)
 }
 

@@ -147,6 +147,7 @@ func (d *dispatcher) fill(now time.Time) {
 			continue
 		}
 		p.part.inFlight++
+		d.s.flying.Add(1)
 		d.s.meter.Flying(1)
 		d.work <- &try{Turn: turn, endpoint: e, ticket: ticket}
 	}
@@ -156,6 +157,7 @@ func (d *dispatcher) fill(now time.Time) {
 func (d *dispatcher) finished(t *try) {
 	d.lanes.End(t.Turn, t.result)
 	t.Parcel.part.inFlight--
+	d.s.flying.Add(-1)
 	d.s.meter.Flying(-1)
 	now := time.Now()
 	d.lanes.Late(now.Sub(t.result.At))

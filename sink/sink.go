@@ -96,6 +96,8 @@ type Sink struct {
 
 	commitMu sync.Mutex // serialises commits
 
+	flying atomic.Int64 // attempts in flight
+
 	parked int32 // partitions of the parked topic; set before the first goroutine
 	total  int   // partitions of all topics that are read; as parked
 
@@ -223,6 +225,16 @@ func (s *Sink) run(parent context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("sink: %w", context.Cause(ctx))
+}
+
+// Waits tells what a stop of this sink waits for, and how far that is. It may be called at any time.
+func (s *Sink) Waits() string {
+	select {
+	case <-s.ready:
+		return fmt.Sprintf("%d attempts in flight, %d records of outcomes not acknowledged", s.flying.Load(), s.client.BufferedProduceRecords())
+	default:
+		return "the start"
+	}
 }
 
 // giveUp stops waiting for brokers that take no outcomes: without it a stop could last as long as their outage.

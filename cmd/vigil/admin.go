@@ -14,8 +14,9 @@ import (
 
 // check is one condition of /readyz.
 type check struct {
-	name string
-	ok   func() error
+	name   string
+	ok     func() error
+	detail func() []string // what /readyz?verbose tells besides; nil: nothing
 }
 
 // adminServer answers /healthz /readyz /metrics /version and /debug/pprof.
@@ -70,10 +71,22 @@ func (a adminServer) ready(w http.ResponseWriter, r *http.Request) {
 		} else {
 			lines += fmt.Sprintf("[+] %s: ok\n", c.name)
 		}
+		lines += c.details()
 	}
 	if !r.URL.Query().Has("verbose") {
 		lines = map[bool]string{true: "ok\n", false: "not ready; see /readyz?verbose\n"}[status == http.StatusOK]
 	}
 	w.WriteHeader(status)
 	fmt.Fprint(w, lines)
+}
+
+// details are the lines below a check.
+func (c check) details() (lines string) {
+	if c.detail == nil {
+		return ""
+	}
+	for _, line := range c.detail() {
+		lines += "      " + line + "\n"
+	}
+	return lines
 }

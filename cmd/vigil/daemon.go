@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,12 +35,14 @@ type daemon struct {
 	checks   []check
 	parts    []part
 	draining atomic.Bool
+	ended    sync.Map // names of parts that have ended
 }
 
 // part is something that runs until its context ends and drains before it returns.
 type part struct {
-	name string
-	run  func(context.Context) error
+	name  string
+	run   func(context.Context) error
+	waits func() string // what its end waits for; nil: it ends at once
 }
 
 // daemonFlags are the flags of the three commands.
@@ -67,10 +70,10 @@ func (f *daemonFlags) newDaemon(cmd *cobra.Command, loaded config.Config) (*daem
 	)
 	s.checks = []check{{"not draining", func() error {
 		if s.draining.Load() {
-			return errors.New("draining")
+			return errors.New("draining: " + strings.Join(s.waits(), "; "))
 		}
 		return nil
-	}}}
+	}, nil}}
 	return s, nil
 }
 
@@ -123,6 +126,7 @@ func (s *daemon) serve(ctx context.Context, banner ...string) error {
 		running.Add(1)
 		group.Go(func() error {
 			defer running.Add(-1)
+			defer s.ended.Store(p.name, true)
 			if err := p.run(ctx); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			} else if err != nil {
@@ -141,6 +145,20 @@ func (s *daemon) serve(ctx context.Context, banner ...string) error {
 	return reached(err)
 }
 
+// waits tells what a stop waits for, part by part.
+func (s *daemon) waits() []string {
+	var all []string
+	for _, p := range s.parts {
+		if _, ended := s.ended.Load(p.name); ended || p.waits == nil {
+			continue
+		}
+		if what := p.waits(); what != "" {
+			all = append(all, p.name+": "+what)
+		}
+	}
+	return all
+}
+
 // tellDraining says once a second what a stop waits for.
 func (s *daemon) tellDraining(ctx context.Context, done <-chan struct{}, running *atomic.Int32) {
 	select {
@@ -153,7 +171,7 @@ func (s *daemon) tellDraining(ctx context.Context, done <-chan struct{}, running
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		s.log.Info().Int32("running", running.Load()).Dur("after", time.Since(began).Round(time.Second)).
+		s.log.Info().Int32("running", running.Load()).Strs("waits_for", s.waits()).Dur("after", time.Since(began).Round(time.Second)).
 			Msg("draining; a second ^C kills")
 		select {
 		case <-tick.C:
@@ -210,5 +228,5 @@ func folderSize(dir string) string {
 
 // watch reads folders again when they change.
 func (s *daemon) watch(folders ...folder) {
-	s.parts = append(s.parts, part{"reload", newReloads(s.log, s.registry, folders...).run})
+	s.parts = append(s.parts, part{"reload", newReloads(s.log, s.registry, folders...).run, nil})
 }

@@ -98,11 +98,11 @@ func (s *daemon) addProcessor(set *campaignSet) error {
 			return fmt.Errorf("not yet: %s", strings.Join(detail, ", "))
 		}
 		return nil
-	}})
+	}, func() []string { _, detail := it.Ready(); return detail }})
 	s.parts = append(s.parts, part{"processor", func(ctx context.Context) error {
 		defer close(stopped)
 		return it.Run(ctx)
-	}})
+	}, it.Waits})
 	return nil
 }
 

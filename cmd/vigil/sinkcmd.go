@@ -72,7 +72,7 @@ func (s *daemon) addSink(set *campaignSet) (folder, error) {
 		s.log.Warn().Str("campaign", id).Str("folder", s.cfg.Endpoints).
 			Msg("the campaign names an endpoint that no file has: its webhooks will be dead letters")
 	}
-	s.parts = append(s.parts, part{"sink", it.Run})
+	s.parts = append(s.parts, part{"sink", it.Run, it.Waits})
 	return folder{s.cfg.Endpoints, "endpoints", func() error {
 		list, err := loadEndpoints(s.cfg.Endpoints)
 		if err != nil {
