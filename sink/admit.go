@@ -7,6 +7,7 @@ import (
 
 	"vigil/sink/core"
 	"vigil/sink/egress"
+	"vigil/sink/standing"
 	"vigil/webhook"
 )
 
@@ -101,6 +102,9 @@ func (d *dispatcher) enter(p *parcel, now time.Time) {
 		d.end(p, webhook.Cancelled, core.CodeCancelled, "the campaign is stopped or gone")
 		return
 	case "paused":
+		if e := d.s.endpoints.Load().Find(p.d.Endpoint); e != nil {
+			d.lane(p, e, now).Troubled(now) // for when it is resumed
+		}
 		d.park(p, core.ParkPaused, now.Add(pausedPark), now)
 		return
 	}
@@ -109,18 +113,18 @@ func (d *dispatcher) enter(p *parcel, now time.Time) {
 		d.end(p, webhook.Dead, core.CodeEndpoint, "no endpoint has this name")
 		return
 	}
-	limits := e.Limits()
-	limits.Share = d.s.share()
-	l := d.lanes.Lane(p.lane, limits, now)
+	l := d.lane(p, e, now)
 	if p.queue() == core.First {
 		l.Arrived(now)
 	}
-	if d.s.board.Paused(p.lane, e.Address()) {
-		d.parkIn(l, p, core.ParkHalted, now.Add(pausedPark))
-		return
+	state := d.s.board.State(p.lane, e.Address())
+	if state != "" {
+		l.Troubled(now)
 	}
 	reopens, closed := d.breakers.Look(p.breaker(e), now)
 	switch {
+	case state == standing.Paused:
+		d.parkIn(l, p, core.ParkHalted, now.Add(pausedPark))
 	case l.Held().Sub(now) > core.SpillAfter:
 		d.parkIn(l, p, core.ParkHeld, l.Held())
 	case !closed:
@@ -132,6 +136,13 @@ func (d *dispatcher) enter(p *parcel, now time.Time) {
 	default:
 		d.lanes.Enter(l, core.Entry[*parcel]{Parcel: p, Queue: p.queue(), Size: p.size(), Since: now})
 	}
+}
+
+// lane is the lane of a delivery, within the limits of this instance.
+func (d *dispatcher) lane(p *parcel, e *egress.Endpoint, now time.Time) *core.Lane[*parcel] {
+	limits := e.Limits()
+	limits.Share = d.s.share()
+	return d.lanes.Lane(p.lane, limits, now)
 }
 
 // breaker names the breaker of a delivery: its campaign and where it goes.
@@ -162,6 +173,9 @@ func (d *dispatcher) space(l *core.Lane[*parcel], p *parcel, now time.Time) {
 // parkIn parks a delivery of a lane until from or later, spread with the others that are parked there.
 func (d *dispatcher) parkIn(l *core.Lane[*parcel], p *parcel, code string, from time.Time) {
 	now := time.Now()
+	if code == core.ParkHeld || code == core.ParkOpen {
+		l.Troubled(now)
+	}
 	d.park(p, code, l.Book(from, now, d.s.rand.Float64()), now)
 }
 

@@ -99,8 +99,8 @@ func TestEndpointsWithoutAnAnswerShareAQuarter(t *testing.T) {
 
 // TestOnlyTheEndpointsFaultIsParked: what waits for the common limit, or for this machine, is not.
 func TestOnlyTheEndpointsFaultIsParked(t *testing.T) {
-	slow := func(ls *core.Lanes[string], l *core.Lane[string]) {
-		for range 30 {
+	slow := func(ls *core.Lanes[string], l *core.Lane[string]) { // until the cap has grown to its limit
+		for range 60 {
 			for _, turn := range widest(ls, l, now) {
 				ls.End(turn, core.Result{At: now, Took: 600 * time.Millisecond, Health: core.Well})
 			}
@@ -110,27 +110,36 @@ func TestOnlyTheEndpointsFaultIsParked(t *testing.T) {
 		for i := range 4000 {
 			ls.Enter(l, entry(fmt.Sprint(i), core.First, now))
 		}
-		take(ls, now)
+		turns := take(ls, now)
 		room = ls.Room(l, now)
+		// It answers until the end: otherwise it would be a suspect.
+		answered := now.Add(core.SpillAfter - 10*time.Millisecond)
+		ls.End(turns[0], core.Result{At: answered, Took: 600 * time.Millisecond, Health: core.Well})
+		take(ls, answered)
 		ls.Spill(now.Add(core.SpillAfter), func(*core.Lane[string], string) { n++ })
 		return n, room
 	}
 	for name, row := range map[string]struct {
-		pool   int
-		late   time.Duration
-		parked bool
+		pool    int
+		late    time.Duration
+		ramping bool
+		parked  bool
 	}{
-		"the endpoint is at its cap": {256, 0, true},
-		"the pool is full":           {10, 0, false},
-		"we are late ourselves":      {256, 100 * time.Millisecond, false},
-		"we are late, but not much":  {256, 15 * time.Millisecond, true},
-		"late, yet less than slow":   {256, 30 * time.Millisecond, true},
+		"the endpoint is at its cap": {256, 0, false, true},
+		"its cap is still our guess": {256, 0, true, false},
+		"the pool is full":           {10, 0, false, false},
+		"we are late ourselves":      {256, 100 * time.Millisecond, false, false},
+		"we are late, but not much":  {256, 15 * time.Millisecond, false, true},
+		"late, yet less than slow":   {256, 30 * time.Millisecond, false, true},
 	} {
 		ls := core.NewLanes[string](row.pool)
 		l := ls.Lane("a", core.Limits{}, now)
 		slow(ls, l)
 		for range 50 {
 			ls.Late(row.late)
+		}
+		if row.ramping {
+			l = ls.Lane("new", core.Limits{}, now)
 		}
 		if n, room := spilled(ls, l); (n > 0) != row.parked || room == row.parked {
 			t.Errorf("%s: %d parked, room for more: %v", name, n, room)

@@ -94,10 +94,16 @@ func (l *Lane[P]) Arrived(now time.Time) { l.pace.arrived(now) }
 // Slot is when a delivery that comes back to the endpoint may enter the lane; false where it is to be parked again.
 func (l *Lane[P]) Slot(now time.Time) (time.Time, bool) { return l.pace.next(now) }
 
+// Troubled says that the endpoint is, or was until now, left alone: what comes back must not flood it.
+func (l *Lane[P]) Troubled(now time.Time) { l.pace.sick = now }
+
 // Book is when a delivery that is parked now is to come back: not before from, and spread as the endpoint can bear it.
 func (l *Lane[P]) Book(from, now time.Time, chance float64) time.Time {
-	served := float64(l.cap()) / max(l.latency, time.Millisecond).Seconds()
-	return l.pace.book(from, now, max(paceLeast, min(served, l.pace.normal(now))), chance)
+	perSecond := float64(l.cap()) / max(l.latency, time.Millisecond).Seconds()
+	if l.pace.troubled(now) {
+		perSecond = min(perSecond, l.pace.normal(now))
+	}
+	return l.pace.book(from, now, max(paceLeast, perSecond), chance)
 }
 
 // roomy tells whether another delivery would be served within SpillAfter at the pace of late: a slow endpoint gets a
@@ -111,6 +117,11 @@ func (l *Lane[P]) roomy() bool {
 }
 
 func (l *Lane[P]) cap() int { return l.ceiling.at(l.limit) }
+
+// ramping tells whether the cap is still our caution and nothing that the endpoint has shown.
+func (l *Lane[P]) ramping() bool {
+	return l.cap() < l.limit && l.ceiling.places < l.ceiling.ramp && l.latency <= latencyTarget
+}
 
 func (l *Lane[P]) waiting() int { return len(l.queues[First]) + len(l.queues[Rest]) }
 

@@ -178,7 +178,7 @@ func (ls *Lanes[P]) bottleneck(l *Lane[P], now time.Time) bool {
 	case !wake.IsZero(): // held, or no token
 		return true
 	}
-	return l.cap() < ls.max && !ls.strained(l)
+	return l.cap() < ls.max && (l.suspect || !l.ramping()) && !ls.strained(l)
 }
 
 // judge counts the places of an endpoint among those of the suspects while it does not answer.

@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// The pace at which deliveries come back to an endpoint (delivery 4: a recovery surge stays below three times the
-// normal rate): new ones come at the normal rate, what was parked or failed is given as much again.
+// The pace at which deliveries come back to an endpoint after trouble (delivery 4: a recovery surge stays below three
+// times the normal rate): new ones come at the normal rate, what was parked or failed is given as much again.
 const (
 	paceMemory = time.Minute      // over which arrivals are averaged
 	paceYoung  = 30 * time.Second // the least time that an average is taken over
 	paceFade   = time.Hour        // in which a rate of the past fades to 1/e
 	paceLeast  = 1.0              // a second: an endpoint that is not used much takes that
+	paceAfter  = 6 * time.Minute  // trouble, or more than fits: whatever was parked has been back by then
 )
 
 // pace knows the normal rate of one endpoint: how fast new deliveries arrive for it, or arrived of late.
@@ -21,6 +22,7 @@ type pace struct {
 	recent float64   // a second: exponential average
 	peak   float64   // a second: the highest average, fading
 	slot   time.Time // the next place for what comes back
+	sick   time.Time // the newest trouble; zero: none
 	booked time.Time // until when parked deliveries are spread
 }
 
@@ -41,10 +43,17 @@ func (p *pace) normal(now time.Time) float64 {
 	return max(paceLeast, p.peak*fade(now.Sub(p.last), paceFade))
 }
 
+// troubled tells whether what comes back is held to the pace.
+func (p *pace) troubled(now time.Time) bool { return !p.sick.IsZero() && now.Sub(p.sick) < paceAfter }
+
 // next takes the next place for a delivery that comes back; false where that is further off than SpillAfter.
 func (p *pace) next(now time.Time) (at time.Time, ok bool) {
+	if !p.troubled(now) {
+		return now, true
+	}
 	at = later(now, p.slot)
 	if at.Sub(now) > SpillAfter {
+		p.sick = now
 		return at, false
 	}
 	p.slot = at.Add(spacing(p.normal(now)))

@@ -16,6 +16,7 @@ func steady(perSecond int, d time.Duration) (*core.Lane[string], time.Time) {
 	l, at := ls.Lane("a", core.Limits{}, now), now
 	for at.Before(now.Add(d)) {
 		l.Arrived(at)
+		l.Troubled(at)
 		at = at.Add(time.Second / time.Duration(perSecond))
 	}
 	return l, at
@@ -47,10 +48,36 @@ func TestWhatComesBackKeepsTheNormalRate(t *testing.T) {
 
 func TestABurstIsRememberedForAnHour(t *testing.T) {
 	l, at := steady(500, 20*time.Second)
+	l.Troubled(at.Add(10 * time.Minute))
 	soon := slots(l, at.Add(10*time.Minute), 10*time.Second)
+	l.Troubled(at.Add(24 * time.Hour))
 	late := slots(l, at.Add(24*time.Hour), 10*time.Second)
 	if soon < 1000 || late > 20 {
 		t.Errorf("%d come back in 10 s after 10 min, %d after a day", soon, late)
+	}
+}
+
+// TestWithoutTroubleNothingIsHeldBack: what comes back to an endpoint that was never in trouble, or not for long, may come
+// at once.
+func TestWithoutTroubleNothingIsHeldBack(t *testing.T) {
+	l := core.NewLanes[string](256).Lane("a", core.Limits{}, now)
+	free := func(at time.Time) bool {
+		for range 100 {
+			if slot, ok := l.Slot(at); !ok || slot.After(at) {
+				return false
+			}
+		}
+		return true
+	}
+	if !free(now) {
+		t.Error("held back though nothing was wrong")
+	}
+	l.Troubled(now)
+	if free(now.Add(time.Minute)) || free(now.Add(5*time.Minute)) {
+		t.Error("not held back after trouble")
+	}
+	if !free(now.Add(13 * time.Minute)) {
+		t.Error("held back for ever")
 	}
 }
 

@@ -116,10 +116,12 @@ func (b *Board) Ready(ctx context.Context) {
 	}
 }
 
-// Paused tells whether deliveries for an endpoint at this address are to be parked.
-func (b *Board) Paused(endpoint, address string) bool {
-	m, ok := (*b.marks.Load())[endpoint]
-	return ok && m.State == Paused && m.Stands(address)
+// State is what stands against an endpoint at this address; empty where nothing does.
+func (b *Board) State(endpoint, address string) State {
+	if m, ok := (*b.marks.Load())[endpoint]; ok && m.Stands(address) {
+		return m.State
+	}
+	return ""
 }
 
 // Count is the number of endpoints in a state.

@@ -77,15 +77,15 @@ func TestGonePausesForAllAndForGood(t *testing.T) {
 			pass(time.Minute + 10*time.Second) // the second may have looked for the topic a moment before it was made
 			stopFirst()
 			for name, b := range map[string]*standing.Board{"same": first, "other": second} {
-				if !b.Paused("shop", "a") || b.Count(standing.Paused) != 1 {
+				if b.State("shop", "a") != standing.Paused || b.Count(standing.Paused) != 1 {
 					t.Errorf("%s instance: not paused", name)
 				}
-				if b.Paused("shop", "mended") || b.Paused("other", "a") {
+				if b.State("shop", "mended") == standing.Paused || b.State("other", "a") == standing.Paused {
 					t.Errorf("%s instance: pauses what is not meant", name)
 				}
 			}
 			third, stopThird := start(t, opts) // a restart
-			if !third.Paused("shop", "a") {
+			if third.State("shop", "a") != standing.Paused {
 				t.Error("forgotten in a restart")
 			}
 			marks, err := standing.Read(t.Context(), opts, topic)
@@ -101,7 +101,7 @@ func TestGonePausesForAllAndForGood(t *testing.T) {
 			}
 			client.Close()
 			pass(time.Second)
-			if second.Paused("shop", "a") || third.Paused("shop", "a") {
+			if second.State("shop", "a") == standing.Paused || third.State("shop", "a") == standing.Paused {
 				t.Error("still paused after it was resumed")
 			}
 			stopSecond()
@@ -121,7 +121,7 @@ func TestADayOfFailuresPauses(t *testing.T) {
 		stop()
 		second, stop := start(t, opts) // knows from the topic since when
 		reason, at := failures(second, begin.Add(23*time.Hour), time.Minute, 23*time.Hour)
-		if reason != standing.Dead || at.Sub(begin) != 24*time.Hour || !second.Paused("shop", "a") {
+		if reason != standing.Dead || at.Sub(begin) != 24*time.Hour || second.State("shop", "a") != standing.Paused {
 			t.Errorf("paused for %q after %v", reason, at.Sub(begin))
 		}
 		stop()
@@ -177,12 +177,12 @@ func TestWhatAnOperatorWantsStands(t *testing.T) {
 		}
 		b, stop := start(t, opts)
 		for _, address := range []string{"", "a", "mended"} {
-			if !b.Paused("shop", address) {
+			if b.State("shop", address) != standing.Paused {
 				t.Errorf("not paused at address %q", address)
 			}
 		}
 		b.Note(standing.News{Endpoint: "shop", Named: true, Well: true, At: time.Now()}) // it was in flight
-		if !b.Paused("shop", "a") || b.Paused("other", "") || b.Count(standing.Paused) != 1 {
+		if b.State("shop", "a") != standing.Paused || b.State("other", "") == standing.Paused || b.Count(standing.Paused) != 1 {
 			t.Error("what was in flight, or no mark, changed it")
 		}
 		stop()
