@@ -182,3 +182,26 @@ func TestPieceBeforeLateEvent(t *testing.T) {
 		t.Errorf("%d fires, want 20: %v", fires, c.said)
 	}
 }
+
+// A user with a hundred thousand events an hour has a record that stops growing: ids and kept events have a limit, and
+// what goes for it is counted.
+func TestHotUserIsBounded(t *testing.T) {
+	c := newCrowd(t, append(crowdCampaigns[:1:1],
+		`{id: set, trigger: {type: actions, did: [add, never], within: 1d}, webhook: {url: "https://x.example/"}}`), 1)
+	size := func(from, n int) (bytes int) {
+		for i := range n {
+			c.apply("hot", "add", fmt.Sprint("e", from+i), nineOClock+int64(from+i)*36)
+		}
+		c.commit()
+		return len(c.stored["hot"])
+	}
+	size(0, 20_000)
+	early := size(20_000, 10_000)
+	late := size(30_000, 70_000)
+	if late > early+early/10 || late > 1<<20 {
+		t.Errorf("the record grew from %d to %d bytes", early, late)
+	}
+	if n := c.engine.Stats().HistoryTruncated; n < 80_000 {
+		t.Errorf("%d were counted as dropped", n)
+	}
+}
