@@ -16,7 +16,6 @@ import (
 
 const (
 	sessionTimeout     = 10 * time.Second // of the group; a killed host's partitions move after it
-	heartbeats         = time.Second      // a member learns with one that partitions move: nobody decides for those meanwhile
 	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
 	pollRecords        = 20_000
 	fetchWait          = 500 * time.Millisecond // where the configuration says nothing, and so is
@@ -107,7 +106,6 @@ func (s *session) options() []kgo.Opt {
 		kgo.TransactionalID(s.cfg.Group+"-"+s.cfg.Instance),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.SessionTimeout(sessionTimeout),
-		kgo.HeartbeatInterval(heartbeats),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),

@@ -19,6 +19,7 @@ const (
 	timerIdle       = 15 * time.Second // measured without
 	lateness        = 2 * time.Second  // processor.allowed_lateness
 	grace           = time.Second      // processor.clock_grace
+	timerMemory     = 2_200            // processor.memory_mib
 	memoryGoal      = 2_500_000_000
 	lateGoal        = 250 * time.Millisecond
 )
@@ -40,7 +41,7 @@ func timers(ctx context.Context, l *lab, s scale) error {
 	if err != nil {
 		return err
 	}
-	p, err := r.join("a")
+	p, err := r.join("a", fmt.Sprint("processor.memory_mib=", timerMemory))
 	if err != nil {
 		return err
 	}
