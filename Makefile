@@ -87,6 +87,10 @@ chaos: ## MINUTES (10) of trouble on three brokers by the plan of SEED; FAULTS="
 	VIGIL_REQUIRE_KAFKA=1 CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) CHAOS_FAULTS="$(FAULTS)" CHAOS_FORM=$(FORM) \
 	$(GO) test -count=1 -v -timeout 0 -run '^TestChaos$$' ./flowtest/chaos
 
+.PHONY: trouble-kafka
+trouble-kafka: ## a broker of three dies in mid-run on a real Kafka (docs/operations.md)
+	VIGIL_REQUIRE_KAFKA=1 VIGIL_TROUBLE_KAFKA=1 $(GO) test -count=1 -v -run '^TestBrokersDieOnKafka$$' ./flowtest/trouble
+
 .PHONY: bench
 bench: ## the figures of docs/benchmarks.md, on Apache Kafka; BENCHFLAGS=-short takes a minute
 	$(GO) build -pgo=$(PGO) -o bin/bench ./bench

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -104,10 +105,7 @@ func onClock(t *testing.T, partitions int) *stage {
 func (s *stage) open(partitions int, dial dial, where ...kfake.Opt) {
 	t := s.t
 	t.Helper()
-	s.topics, s.dir = kafka.Names("vigil"), t.TempDir()
-	for range partitions {
-		s.lines = append(s.lines, &bytes.Buffer{})
-	}
+	s.prepare(partitions)
 	var err error
 	s.cluster, err = kfake.NewCluster(append(where, kfake.SeedTopics(int32(partitions), input),
 		kfake.EnableSASL(), kfake.Superuser("PLAIN", "vigil", password),
@@ -124,6 +122,14 @@ func (s *stage) open(partitions int, dial dial, where ...kfake.Opt) {
 	defer client.Close()
 	if err := kafka.Ensure(t.Context(), kadm.NewClient(client), kafka.Specs(s.topics, int32(partitions))); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// prepare is what a stage needs besides a broker.
+func (s *stage) prepare(partitions int) {
+	s.topics, s.dir = kafka.Names("vigil"), s.t.TempDir()
+	for range partitions {
+		s.lines = append(s.lines, &bytes.Buffer{})
 	}
 }
 
@@ -299,12 +305,11 @@ func (s *stage) read(topic string) (all []*kgo.Record) {
 	client := s.connect()
 	defer client.Close()
 	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
-	if err == nil {
-		err = ends.Error()
+	for err = errors.Join(err, ends.Error()); err != nil && ctx.Err() == nil; err = errors.Join(err, ends.Error()) {
+		<-time.After(500 * time.Millisecond) // a leader may be gone
+		ends, err = kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
 	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	s.must(err)
 	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
 	ends.Each(func(l kadm.ListedOffset) {
 		if l.Offset > 0 {
