@@ -6,8 +6,6 @@ import (
 	"vigil/sink/core"
 )
 
-const lookWithin = 100 * time.Millisecond // for the dispatcher to answer somebody who looks at metrics
-
 // oldestAge is the age in seconds of the oldest unfinished delivery in a tier; 0 where there is none.
 func (s *Sink) oldestAge(t core.Tier) float64 {
 	oldest := time.Now().UnixMilli()
@@ -25,14 +23,12 @@ func (s *Sink) oldestAge(t core.Tier) float64 {
 
 // loads asks the dispatcher what the busiest endpoints have to bear; nothing where it does not run or is late.
 func (s *Sink) loads() []core.Load {
-	late := time.NewTimer(lookWithin)
-	defer late.Stop()
 	answer := make(chan []core.Load, 1)
 	select {
 	case s.looks <- answer:
 		return <-answer
 	case <-s.drained:
-	case <-late.C:
+	case <-time.After(tick):
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,8 @@ func (o *outbox) acked(out *outcome, r *kgo.Record, err error) {
 		}
 	case o.ctx.Err() != nil || errors.Is(err, kgo.ErrClientClosed): // we stop: the offset stays open
 		out.failed.Store(true)
+	case errors.As(err, new(net.Error)): // the client gives a record up that it could not begin with
+		o.late.Go(func() { o.again(out, r) })
 	case errors.Is(err, kerr.MessageTooLarge) && r.Topic != o.sink.cfg.Topics.Attempts:
 		out.failed.Store(true)
 		o.late.Go(func() { o.tooLarge(out.parcel, r) })
@@ -87,6 +90,15 @@ func (o *outbox) acked(out *outcome, r *kgo.Record, err error) {
 		_, told := kafka.Diagnose(err)
 		o.fail(fmt.Errorf("write to %s: %w", r.Topic, told))
 	}
+}
+
+// again writes a record once more after a pause; where the stop's budget ends first, its offset stays open.
+func (o *outbox) again(out *outcome, r *kgo.Record) {
+	select {
+	case <-time.After(pause):
+	case <-o.ctx.Done():
+	}
+	o.sink.client.Produce(o.ctx, r, func(r *kgo.Record, err error) { o.acked(out, r, err) })
 }
 
 // tooLarge deals with a record that the broker does not take: what would be carried on becomes a dead letter, and a
