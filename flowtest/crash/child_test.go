@@ -1,14 +1,12 @@
 package crash
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +18,7 @@ import (
 
 	"vigil/campaign"
 	"vigil/event"
+	"vigil/flowtest/live"
 	"vigil/kafka"
 	"vigil/processor"
 )
@@ -67,7 +66,7 @@ type child struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	input   io.Closer
-	log     lockedBuffer
+	log     live.Log
 	done    chan struct{} // closed when it has ended
 	planned atomic.Bool   // that it ends
 }
@@ -158,10 +157,10 @@ func (c *child) stop() {
 	select {
 	case <-c.done:
 	case <-time.After(30 * time.Second):
-		c.t.Fatalf("the child does not stop\n%s", c.log.text())
+		c.t.Fatalf("the child does not stop\n%s", c.log.Text())
 	}
 	if code := c.cmd.ProcessState.ExitCode(); code != 0 {
-		c.t.Fatalf("the child ended with %d\n%s", code, c.log.text())
+		c.t.Fatalf("the child ended with %d\n%s", code, c.log.Text())
 	}
 }
 
@@ -171,29 +170,10 @@ func (c *child) dead() bool {
 	select {
 	case <-c.done:
 		if !c.planned.Load() {
-			c.t.Fatalf("the child ended by itself: %s\n%s", c.cmd.ProcessState, c.log.text())
+			c.t.Fatalf("the child ended by itself: %s\n%s", c.cmd.ProcessState, c.log.Text())
 		}
 		return true
 	default:
 		return false
 	}
-}
-
-// lockedBuffer is a buffer that is written and read at a time.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-// Write implements io.Writer.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

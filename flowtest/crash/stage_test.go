@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/campaign"
+	"vigil/flowtest/live"
 	"vigil/kafka"
 	"vigil/replay"
 	"vigil/trigger"
@@ -168,44 +169,15 @@ func (s *stage) fires() []string {
 }
 
 // read is everything that is committed in a topic.
-func (s *stage) read(topic string) (all []*kgo.Record) {
+func (s *stage) read(topic string) []*kgo.Record {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	ends, err := s.adm.ListCommittedOffsets(ctx, topic)
-	if err == nil {
-		err = ends.Error()
-	}
+	records, err := live.ReadAll(ctx, s.connect, topic)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
-	ends.Each(func(l kadm.ListedOffset) {
-		if l.Offset > 0 {
-			from[l.Partition], left[l.Partition] = kgo.NewOffset().AtStart(), l.Offset
-		}
-	})
-	if len(left) == 0 {
-		return nil
-	}
-	client := s.connect(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
-	defer client.Close()
-	for len(left) > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			s.t.Fatalf("read %s: %v", topic, err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
-			}
-			if !r.Attrs.IsControl() {
-				all = append(all, r)
-			}
-		})
-	}
-	return all
+	return records
 }
 
 // awaitFires waits until as many fires are committed as are wanted of what was written, or the child has died.
@@ -224,7 +196,7 @@ func (s *stage) awaitFires(c *child) {
 		select {
 		case <-ticker.C:
 		case <-end.C:
-			s.t.Fatalf("%d of %d fires within %s\n%s", got, want, patience, c.log.text())
+			s.t.Fatalf("%d of %d fires within %s\n%s", got, want, patience, c.log.Text())
 		}
 	}
 }

@@ -71,40 +71,9 @@ func (s *Stage) Committed() map[int32]int64 {
 // Read returns all committed records of a topic, as of now, in the order of their partitions.
 func (s *Stage) Read(topic string) []*kgo.Record {
 	s.T.Helper()
-	ctx := s.Within(readWithin)
-	ends, err := s.Adm.ListCommittedOffsets(ctx, topic)
-	if err == nil {
-		err = ends.Error()
-	}
+	records, err := ReadAll(s.Within(readWithin), s.Connect, topic)
 	if err != nil {
 		s.T.Fatal(err)
-	}
-	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
-	ends.Each(func(l kadm.ListedOffset) {
-		if l.Offset > 0 {
-			from[l.Partition], left[l.Partition] = kgo.NewOffset().AtStart(), l.Offset
-		}
-	})
-	if len(left) == 0 {
-		return nil
-	}
-	cl := s.Connect(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
-	defer cl.Close()
-	var records []*kgo.Record
-	for len(left) > 0 {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			s.T.Fatalf("read %s: %v; left: %v", topic, err, left)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
-				records = append(records, r)
-			}
-			if end, ok := left[r.Partition]; ok && r.Offset+1 >= end {
-				delete(left, r.Partition)
-			}
-		})
 	}
 	return records
 }

@@ -98,7 +98,7 @@ func TestBrokerTrouble(t *testing.T) {
 				s.sendRound()
 				s.settled()
 				p.stop()
-				wantWords(t, "the log", s.text.text(), row.log...)
+				wantWords(t, "the log", s.text.Text(), row.log...)
 				s.agrees()
 			})
 		})

@@ -195,13 +195,13 @@ func disposable(t *testing.T, crash bool, damages []damaged) {
 	for id, d := range damages {
 		d.do(s, s.partitionDir(int32(id)))
 	}
-	s.text.reset()
+	s.text.Reset()
 	p = s.start()
 	s.sendRound()
 	s.settled()
 	p.stop()
 	for id, d := range damages {
-		line := s.text.line(fmt.Sprintf(`"partition":%d,`, id), "rebuilt from the changelog")
+		line := s.text.Line(fmt.Sprintf(`"partition":%d,`, id), "rebuilt from the changelog")
 		if !strings.Contains(line, d.log) || d.name == undamaged && line != "" {
 			t.Errorf("%s: the log lacks %q: %s", d.name, d.log, line)
 		}
@@ -246,7 +246,7 @@ func TestSecondOwnerOfAFolder(t *testing.T) {
 			cfg.Instance, cfg.Group, cfg.Topics.State = "b", "another.processor", "another.state"
 		})
 		other.ended("another process has", filepath.Join(s.dir, "state"), "its own data_dir")
-		if text := s.text.text(); strings.Contains(text, "rebuilt") {
+		if text := s.text.Text(); strings.Contains(text, "rebuilt") {
 			t.Errorf("the folder in use was wiped:\n%s", text)
 		}
 		s.sendRound()

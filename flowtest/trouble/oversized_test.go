@@ -76,7 +76,7 @@ func TestOversizedFire(t *testing.T) {
 		if d := got["bob"]; d == nil || d.RenderError != "" || len(d.Body) == 0 {
 			t.Errorf("the other fire: %+v", d)
 		}
-		wantWords(t, "the log", s.text.text(), "vigil.webhooks", "takes smaller records", "vigil topics check")
+		wantWords(t, "the log", s.text.Text(), "vigil.webhooks", "takes smaller records", "vigil topics check")
 	})
 }
 

@@ -46,7 +46,7 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 				if len(dead) != 1 || string(dead[0].Key) != "eve" || string(dead[0].Value) != string(record) {
 					t.Errorf("dead letters: %v", dead)
 				}
-				wantWords(t, "the log", s.text.text(), "the state of a user cannot be read", `"user":"eve"`)
+				wantWords(t, "the log", s.text.Text(), "the state of a user cannot be read", `"user":"eve"`)
 			})
 		})
 	}

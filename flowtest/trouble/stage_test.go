@@ -8,12 +8,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +26,7 @@ import (
 
 	"vigil/campaign"
 	"vigil/event"
+	"vigil/flowtest/live"
 	"vigil/kafka"
 	"vigil/processor"
 	"vigil/replay"
@@ -73,7 +72,7 @@ type stage struct {
 	topics   kafka.Topics
 	dir      string
 	registry *prometheus.Registry // of the processor started last
-	text     lockedBuffer         // the log
+	text     live.Log             // what it wrote
 	rounds   int
 	lines    []*bytes.Buffer // of each partition, the input as a simulation reads it
 }
@@ -201,7 +200,7 @@ func (r *running) ended(words ...string) {
 		wantWords(r.s.t, "the error", err.Error(), words...)
 	case <-time.After(patience):
 		r.stop()
-		r.s.t.Fatalf("it did not end\n%s", r.s.text.text())
+		r.s.t.Fatalf("it did not end\n%s", r.s.text.Text())
 	}
 }
 
@@ -298,45 +297,15 @@ func (s *stage) fires() []string {
 }
 
 // read is everything that is committed in a topic.
-func (s *stage) read(topic string) (all []*kgo.Record) {
+func (s *stage) read(topic string) []*kgo.Record {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	client := s.connect()
-	defer client.Close()
-	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
-	for err = errors.Join(err, ends.Error()); err != nil && ctx.Err() == nil; err = errors.Join(err, ends.Error()) {
-		<-time.After(500 * time.Millisecond) // a leader may be gone
-		ends, err = kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
+	records, err := live.ReadAll(ctx, s.connect, topic)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	s.must(err)
-	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
-	ends.Each(func(l kadm.ListedOffset) {
-		if l.Offset > 0 {
-			from[l.Partition], left[l.Partition] = kgo.NewOffset().AtStart(), l.Offset
-		}
-	})
-	if len(left) == 0 {
-		return nil
-	}
-	reader := s.connect(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
-	defer reader.Close()
-	for len(left) > 0 {
-		fetches := reader.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			s.t.Fatalf("read %s: %v", topic, err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
-			}
-			if !r.Attrs.IsControl() {
-				all = append(all, r)
-			}
-		})
-	}
-	return all
+	return records
 }
 
 // settled waits until the fires are those of an uninterrupted run, and fails where they do not become them.
@@ -347,44 +316,9 @@ func (s *stage) settled() {
 		got := s.fires()
 		if len(got) >= len(want) || time.Now().After(deadline) {
 			if diff := cmp.Diff(want, got); diff != "" {
-				s.t.Fatalf("fires (-want +got)\n%s\n%s", diff, s.text.text())
+				s.t.Fatalf("fires (-want +got)\n%s\n%s", diff, s.text.Text())
 			}
 			return
 		}
 	}
-}
-
-// lockedBuffer is a buffer that is written and read at a time.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-// Write implements io.Writer.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *lockedBuffer) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b.Reset()
-}
-
-// line is the first line that has all these words.
-func (l *lockedBuffer) line(words ...string) string {
-	for line := range strings.Lines(l.text()) {
-		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
-			return line
-		}
-	}
-	return ""
 }
