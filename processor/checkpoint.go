@@ -134,7 +134,7 @@ func (p *partition) unstored(most int) []state.Row {
 // mark says up to where, and from when, a store is a copy of the changelog; some of its rows may be newer.
 type mark struct{ offset, written int64 }
 
-func (p *partition) mark() mark { return mark{p.offset.Load(), time.Now().UnixMilli()} }
+func (p *partition) mark() mark { return mark{p.offset, time.Now().UnixMilli()} }
 
 // meta is that of a store which holds what was handed over so far.
 func (p *partition) meta(m mark) state.Meta {

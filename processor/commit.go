@@ -123,7 +123,7 @@ func (p *partition) produce(kafka *kgo.GroupTransactSession, errs *producedError
 			errs.note(fmt.Errorf("produce to %s/%d: %w", r.Topic, r.Partition, err))
 			return
 		}
-		p.offset.Store(r.Offset + 1) // of one partition, hence in order
+		p.written.Store(r.Offset + 1) // of one partition, hence in order
 	}
 	p.states = p.states[:0]
 	p.engine.Changes(func(key string, record []byte) {
@@ -164,6 +164,7 @@ func (s *session) addOffsets(req *kmsg.TxnOffsetCommitRequest) error {
 // committedAll makes the transaction's work permanent in memory.
 func (p *partition) committedAll() {
 	p.engine.Commit()
+	p.offset = p.written.Load()
 	p.tail += int64(len(p.states))
 	copy(p.committed, p.next)
 	p.opening = nil
@@ -191,6 +192,7 @@ func (s *session) aborted() error {
 			continue
 		}
 		part.engine.Rollback()
+		part.written.Store(part.offset) // behind those that are refused another owner's may stand
 		if part.hindsight != nil {
 			part.hindsight.again()
 		}

@@ -63,7 +63,8 @@ type partition struct {
 	// The checkpoint to come.
 	broken     atomic.Bool  // the disk refused one
 	tail       int64        // changelog records since the last checkpoint
-	offset     atomic.Int64 // the next changelog offset after the last commit's records
+	offset     int64        // of the changelog: behind the records of the last commit, and what the memory is a copy of
+	written    atomic.Int64 // the same with those of the transaction, which may yet be refused
 	topicID    string
 	checkpoint time.Time
 	left       int  // users still to be written for the one under way
@@ -91,7 +92,8 @@ func newPartition(s *session, id int32) *partition {
 func (p *partition) adopt(r *restored) error {
 	p.engine, p.store, p.topicID = r.engine, r.store, r.topicID
 	p.tail, p.checkpoint = r.tail, time.Now()
-	p.offset.Store(r.offset)
+	p.offset = r.offset
+	p.written.Store(r.offset)
 	p.stored, p.left = r.stored, 0
 	p.decoder = event.NewDecoder(p.cfg.Fields, p.cfg.Format)
 	r.engine.SetFetch(r.store.Get)

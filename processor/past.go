@@ -280,7 +280,7 @@ func (s *session) lookBack(ctx context.Context, r *restored) error {
 func (s *session) adoptLater(ctx context.Context, part *partition, cat *campaign.Catalog) {
 	s.checkpointed(part, true)
 	r := &restored{
-		part: part, catalog: cat, engine: part.engine, store: part.store, topicID: part.topicID, offset: part.offset.Load(), tail: part.tail,
+		part: part, catalog: cat, engine: part.engine, store: part.store, topicID: part.topicID, offset: part.offset, tail: part.tail,
 		stored: part.stored,
 	}
 	part.engine, part.store = nil, nil

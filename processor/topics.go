@@ -185,7 +185,7 @@ type landmarks struct {
 
 // landmarks are those of a commit of now.
 func (p *partition) landmarks(ids map[string]string) *string {
-	marks := landmarks{V: 1, Inputs: map[string]string{}, State: ids[p.cfg.Topics.State], At: p.offset.Load()}
+	marks := landmarks{V: 1, Inputs: map[string]string{}, State: ids[p.cfg.Topics.State], At: p.written.Load()}
 	for _, topic := range p.inputs() {
 		marks.Inputs[topic] = ids[topic]
 	}
