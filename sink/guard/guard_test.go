@@ -150,6 +150,7 @@ func TestSlowNameIsNotADeadResolver(t *testing.T) {
 		"refuses the other": {&net.DNSError{Err: "no such host", IsNotFound: true}, false},
 		"fails the other":   {&net.DNSError{Err: "server misbehaving", IsTemporary: true}, false},
 		"silent":            {silent, true},
+		"given up":          {&net.DNSError{Err: "operation was canceled", UnwrapErr: context.Canceled}, true},
 	} {
 		r := &resolver{lookup: func(ctx context.Context, _, host string) ([]netip.Addr, error) {
 			if host == askName {

@@ -71,7 +71,10 @@ func isAnswer(err error) bool {
 	if !errors.As(err, &dns) {
 		return false
 	}
-	return dns.IsNotFound || !dns.IsTimeout && !errors.Is(err, context.DeadlineExceeded) && Ours(dns) == ""
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) { // the asker gave up
+		return false
+	}
+	return dns.IsNotFound || !dns.IsTimeout && Ours(dns) == ""
 }
 
 // Ours is the code of a failed lookup that no name has to do with; empty where one may.
