@@ -68,16 +68,7 @@ func TestGateG2Zombie(t *testing.T) {
 // ever.
 func TestTwinEnds(t *testing.T) {
 	s := newStage(t, onBuy)
-	p, err := processor.New(s.config("a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
-	s.send("ada", "buy", "e1", time.Now())
-	s.fires(1, 20*time.Second)
+	ctx, ended := s.held("a")
 
 	taken, take := context.WithCancel(ctx)
 	twin, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.ConsumerGroup("vigil.processor"), kgo.InstanceID("a"),
@@ -124,16 +115,7 @@ func TestFencedBeforeItHoldsAnything(t *testing.T) {
 // One that held partitions when it was fenced does not take its instance back.
 func TestFencedWhileItHolds(t *testing.T) {
 	s := newStage(t, onBuy)
-	p, err := processor.New(s.config("a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
-	s.send("ada", "buy", "e1", time.Now())
-	s.fires(1, 20*time.Second)
+	_, ended := s.held("a")
 	s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.FencedInstanceID, Count: 1})
 	if err := <-ended; !errors.Is(err, kerr.FencedInstanceID) {
 		t.Errorf("it ended with %v, want that its instance is another's", err)
@@ -231,4 +213,20 @@ func TestRefusedFireIsNotLost(t *testing.T) {
 	if refused.Hits() != 1 {
 		t.Errorf("refused %d times", refused.Hits())
 	}
+}
+
+// held runs a processor, for a minute at most, until it has fired once; ended tells what ends it.
+func (s *stage) held(instance string) (ctx context.Context, ended <-chan error) {
+	s.t.Helper()
+	p, err := processor.New(s.config(instance))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	s.t.Cleanup(cancel)
+	end := make(chan error, 1)
+	go func() { end <- p.Run(ctx) }()
+	s.send("ada", "buy", "e1", time.Now())
+	s.fires(1, 20*time.Second)
+	return ctx, end
 }

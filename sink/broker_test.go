@@ -130,21 +130,10 @@ func TestMembersComeAndGo(t *testing.T) {
 	put(50)
 	stopThird := b.start()
 	put(100)
-	for deadline := time.Now().Add(20 * time.Second); b.unfinished(topics.Webhooks) > 0 && time.Now().Before(deadline); {
-		b.pass(20 * time.Millisecond)
-	}
+	b.settle()
 	stopSecond()
 	stopThird()
-	count := map[string]int{}
-	for _, h := range b.seen() {
-		count[h.id]++
-	}
-	if len(count) != sent || len(b.seen()) != sent {
-		t.Errorf("%d of %d sent, in %d requests", len(count), sent, len(b.seen()))
-	}
-	if n := b.unfinished(topics.Webhooks); n != 0 {
-		t.Errorf("%d offsets not committed", n)
-	}
+	b.wantEachOnce(sent)
 }
 
 func TestManyDeliveries(t *testing.T) {
@@ -235,20 +224,7 @@ func TestMetrics(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		families, err := registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]float64{}
-		for _, f := range families {
-			for _, m := range f.Metric {
-				name := f.GetName()
-				for _, l := range m.Label {
-					name += " " + l.GetValue()
-				}
-				got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
+		got := gathered(t, registry)
 		for name, value := range map[string]float64{
 			"vigil_sink_attempts_total 2xx": 1, "vigil_sink_attempts_total 4xx": 1, "vigil_sink_attempts_total timeout": 0,
 			"vigil_sink_outcomes_total delivered": 1, "vigil_sink_outcomes_total dead": 1, "vigil_sink_dead_letters_total permanent": 1,

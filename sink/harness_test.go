@@ -269,3 +269,26 @@ func want[T any](t *testing.T, what string, got, want []T) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
+
+// settle waits until all is committed, for 20 s at most.
+func (b *bench) settle() {
+	b.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); b.unfinished(topics.Webhooks) > 0 && time.Now().Before(deadline); {
+		b.pass(20 * time.Millisecond)
+	}
+}
+
+// wantEachOnce wants as many deliveries sent, each once, and their offsets committed.
+func (b *bench) wantEachOnce(sent int) {
+	b.t.Helper()
+	count := map[string]int{}
+	for _, h := range b.seen() {
+		count[h.id]++
+	}
+	if len(count) != sent || len(b.seen()) != sent {
+		b.t.Errorf("%d of %d sent, in %d requests", len(count), sent, len(b.seen()))
+	}
+	if n := b.unfinished(topics.Webhooks); n != 0 {
+		b.t.Errorf("%d offsets not committed", n)
+	}
+}

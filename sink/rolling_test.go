@@ -51,22 +51,11 @@ func TestRollingRestart(t *testing.T) {
 				stops[i] = start(i)
 				put(60)
 			}
-			for deadline := time.Now().Add(20 * time.Second); b.unfinished(topics.Webhooks) > 0 && time.Now().Before(deadline); {
-				b.pass(20 * time.Millisecond)
-			}
+			b.settle()
 			for _, stop := range stops {
 				stop()
 			}
-			count := map[string]int{}
-			for _, h := range b.seen() {
-				count[h.id]++
-			}
-			if len(count) != sent || len(b.seen()) != sent {
-				t.Errorf("%d of %d sent, in %d requests", len(count), sent, len(b.seen()))
-			}
-			if n := b.unfinished(topics.Webhooks); n != 0 {
-				t.Errorf("%d offsets not committed", n)
-			}
+			b.wantEachOnce(sent)
 		})
 	}
 }

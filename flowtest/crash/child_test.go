@@ -41,9 +41,9 @@ func runChild(addr string) (code int) {
 	p, err := processor.New(processor.Config{
 		Kafka: []kgo.Opt{kgo.SeedBrokers(addr)}, Topics: kafka.Names("vigil"), Inputs: []string{input},
 		Fields: event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, Format: "json",
-		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: os.Getenv(childDir), Times: times(),
+		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: os.Getenv(childDir), Times: live.Times(),
 		CommitInterval: 10 * time.Millisecond, CheckpointInterval: checkpoint, ClockGrace: 100 * time.Millisecond, Workers: 2,
-		Catalog: campaign.NewCatalog(campaigns()), Log: zerolog.New(os.Stderr).Level(zerolog.InfoLevel),
+		Catalog: campaign.NewCatalog(live.Counting()), Log: zerolog.New(os.Stderr).Level(zerolog.InfoLevel),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -17,7 +17,6 @@ import (
 	"vigil/flowtest/live"
 	"vigil/kafka"
 	"vigil/replay"
-	"vigil/trigger"
 	"vigil/webhook"
 )
 
@@ -27,29 +26,6 @@ const (
 	users      = 12 // of each round, and as many that come in every round
 	patience   = 60 * time.Second
 )
-
-func times() trigger.Options {
-	return trigger.Options{AllowedLateness: 100, MaxEventAge: 7_200_000, MaxFireDelay: 86_400_000}
-}
-
-// campaigns have a fire that needs no state, one that needs a timer, and one that counts over all rounds: an event that
-// is judged twice, or not at all, makes it fire for another anchor.
-func campaigns() []*campaign.Campaign {
-	var all []*campaign.Campaign
-	for _, text := range []string{
-		`{id: bought, trigger: {type: single_action, did: buy}, webhook: {endpoint: shop}}`,
-		`{id: cart, trigger: {type: inaction_within_time, did: add, did_not: buy, within: 1s}, webhook: {endpoint: shop}}`,
-		`{id: second, trigger: {type: single_action, did: {event: buy, count: 2}}, webhook: {endpoint: shop}}`,
-		`{id: third, trigger: {type: single_action, did: {event: buy, count: 3}}, webhook: {endpoint: shop}}`,
-	} {
-		c, problems := campaign.Parse("campaign.yaml", []byte(text))
-		if campaign.Failed(problems) {
-			panic(fmt.Sprint(problems)) // text of ours
-		}
-		all = append(all, c)
-	}
-	return all
-}
 
 // stage is the broker, what was written to it, and the disk of the children.
 type stage struct {
@@ -132,7 +108,7 @@ func (s *stage) wanted() []string {
 	for p := range partitions {
 		var out bytes.Buffer
 		_, err := replay.Simulate(s.t.Context(), replay.Simulation{
-			Catalog: campaign.NewCatalog(campaigns()), Options: times(), FiresOnly: true, Until: &until,
+			Catalog: campaign.NewCatalog(live.Counting()), Options: live.Times(), FiresOnly: true, Until: &until,
 		}, bytes.NewReader(s.lines[p].Bytes()), &out)
 		if err != nil {
 			s.t.Fatal(err)

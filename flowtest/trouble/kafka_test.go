@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"vigil/flowtest/kafka"
+	kafkatest "vigil/flowtest/kafka"
 	"vigil/kafka"
 	"vigil/processor"
 )

@@ -30,7 +30,6 @@ import (
 	"vigil/kafka"
 	"vigil/processor"
 	"vigil/replay"
-	"vigil/trigger"
 	"vigil/webhook"
 )
 
@@ -39,29 +38,6 @@ const (
 	patience = 5 * time.Minute
 	password = "the password of before"
 )
-
-func times() trigger.Options {
-	return trigger.Options{AllowedLateness: 100, MaxEventAge: 7_200_000, MaxFireDelay: 86_400_000}
-}
-
-// campaigns have a fire that needs no state, one that needs a timer, and some that count over all rounds: an event that
-// is judged twice, or not at all, makes them fire for another anchor.
-func campaigns() []*campaign.Campaign {
-	var all []*campaign.Campaign
-	for _, text := range []string{
-		`{id: bought, trigger: {type: single_action, did: buy}, webhook: {endpoint: shop}}`,
-		`{id: cart, trigger: {type: inaction_within_time, did: add, did_not: buy, within: 1s}, webhook: {endpoint: shop}}`,
-		`{id: second, trigger: {type: single_action, did: {event: buy, count: 2}}, webhook: {endpoint: shop}}`,
-		`{id: third, trigger: {type: single_action, did: {event: buy, count: 3}}, webhook: {endpoint: shop}}`,
-	} {
-		c, problems := campaign.Parse("campaign.yaml", []byte(text))
-		if campaign.Failed(problems) {
-			panic(fmt.Sprint(problems)) // text of ours
-		}
-		all = append(all, c)
-	}
-	return all
-}
 
 // stage is the broker, what was written to it, and the disk of the processors.
 type stage struct {
@@ -157,9 +133,9 @@ func (s *stage) start(change ...func(*processor.Config)) *running {
 	cfg := processor.Config{
 		Kafka: s.opts, Topics: s.topics, Inputs: []string{input},
 		Fields: event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, Format: "json",
-		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir, Quiet: true, Times: times(),
+		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir, Quiet: true, Times: live.Times(),
 		CommitInterval: 20 * time.Millisecond, CheckpointInterval: 200 * time.Millisecond, ClockGrace: 100 * time.Millisecond,
-		Workers: 1, Catalog: campaign.NewCatalog(campaigns()), Registerer: s.registry,
+		Workers: 1, Catalog: campaign.NewCatalog(live.Counting()), Registerer: s.registry,
 		Log: zerolog.New(&s.text).Level(zerolog.InfoLevel),
 	}
 	for _, f := range change {
@@ -260,7 +236,7 @@ func (s *stage) wanted() []string {
 	for p := range s.partitions() {
 		var out bytes.Buffer
 		_, err := replay.Simulate(s.t.Context(), replay.Simulation{
-			Catalog: campaign.NewCatalog(campaigns()), Options: times(), FiresOnly: true, Until: &until,
+			Catalog: campaign.NewCatalog(live.Counting()), Options: live.Times(), FiresOnly: true, Until: &until,
 		}, bytes.NewReader(s.lines[p].Bytes()), &out)
 		if err != nil {
 			s.t.Fatal(err)

@@ -33,11 +33,12 @@ func raw(t *testing.T, script func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accept(t, l, script)
+	accept(t, l, func(conn net.Conn, _ int) { script(conn) })
 	return "http://" + l.Addr().String() + "/"
 }
 
-func accept(t *testing.T, l net.Listener, script func(net.Conn)) {
+// accept runs script for each connection, counted from 1, until the test ends; then all are closed.
+func accept(t *testing.T, l net.Listener, script func(conn net.Conn, c int)) {
 	var open sync.WaitGroup
 	var mu sync.Mutex
 	var conns []net.Conn
@@ -49,10 +50,11 @@ func accept(t *testing.T, l net.Listener, script func(net.Conn)) {
 			}
 			mu.Lock()
 			conns = append(conns, conn)
+			c := len(conns)
 			mu.Unlock()
 			open.Go(func() {
 				defer conn.Close()
-				script(conn)
+				script(conn, c)
 			})
 		}
 	})

@@ -35,38 +35,11 @@ func serve(t *testing.T, script func(w net.Conn, c, n int) bool) *faulty {
 		t.Fatal(err)
 	}
 	f := &faulty{url: "http://" + l.Addr().String() + "/"}
-	var open sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	open.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, conn)
-			mu.Unlock()
-			c := int(f.conns.Add(1))
-			open.Go(func() {
-				defer conn.Close()
-				r := bufio.NewReader(conn)
-				for n := 1; f.readHead(r); n++ {
-					if !script(conn, c, n) {
-						return
-					}
-				}
-			})
+	accept(t, l, func(conn net.Conn, c int) {
+		f.conns.Add(1)
+		r := bufio.NewReader(conn)
+		for n := 1; f.readHead(r) && script(conn, c, n); n++ {
 		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		open.Wait()
 	})
 	return f
 }

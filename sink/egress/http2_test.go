@@ -47,7 +47,7 @@ func serveTwo(t *testing.T, a *authority, greeting []byte, script func(w io.Writ
 		t.Fatal(err)
 	}
 	s := &two{url: "https://" + l.Addr().String() + "/"}
-	accept(t, l, func(c net.Conn) {
+	accept(t, l, func(c net.Conn, _ int) {
 		s.conns.Add(1)
 		preface := make([]byte, 24)
 		if _, err := io.ReadFull(c, preface); err != nil || !bytes.HasPrefix(preface, []byte("PRI * HTTP/2.0")) {
