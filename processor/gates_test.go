@@ -63,10 +63,22 @@ func TestGateG2Zombie(t *testing.T) {
 	}
 }
 
-// A process whose instance was given to another, as when a frozen one wakes up, may hear of it from the brokers of its
-// transactions first. It ends then; to join again would take the instance back, and the two would fence each other for
-// ever.
+// A process whose instance was given to another, as when a frozen one wakes up, may hear of anything else first: that its
+// producer is fenced, that a transaction took too long, that a broker does not answer. It ends all the same, as soon as the
+// group can be asked; to join again would take the instance back, and the two would fence each other for ever.
 func TestTwinEnds(t *testing.T) {
+	unanswered := kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.CoordinatorNotAvailable, Count: 12}
+	for name, faults := range map[string][]kfake.Fault{
+		"fenced producer":        {{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.ProducerFenced, Count: 1}},
+		"refused record":         {{Keys: []kmsg.Key{kmsg.Produce}, Topic: "vigil.state", Err: kerr.InvalidRecord, Count: 1}},
+		"the group is not there": {{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.ProducerFenced, Count: 1}, unanswered},
+	} {
+		t.Run(name, func(t *testing.T) { twinEnds(t, faults...) })
+	}
+}
+
+// twinEnds gives the instance of a processor to another member and lets faults tell it something else first.
+func twinEnds(t *testing.T, faults ...kfake.Fault) {
 	s := newStage(t, onBuy)
 	ctx, ended := s.held("a")
 
@@ -79,7 +91,7 @@ func TestTwinEnds(t *testing.T) {
 	}
 	t.Cleanup(twin.Close)
 	<-taken.Done()
-	s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.ProducerFenced, Count: 1})
+	s.cluster.Fault(faults...)
 	s.send("ada", "buy", "e2", time.Now())
 	if err := <-ended; !errors.Is(err, kerr.FencedInstanceID) {
 		t.Errorf("it ended with %v, want that its instance is another's", err)

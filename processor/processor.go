@@ -55,13 +55,15 @@ const DefaultCacheBytes = 1 << 30
 // Processor runs the processing of one member of the group.
 type Processor struct {
 	cfg     Config
+	client  *kgo.Client // of adm
 	adm     *kadm.Client
 	metrics *metrics
 	faults  faults
 
 	// Owned by Run.
-	count    int32             // partitions of the inputs; 0: not known yet
-	topicIDs map[string]string // of the topics; nil: not known yet
+	count      int32             // partitions of the inputs; 0: not known yet
+	topicIDs   map[string]string // of the topics; nil: not known yet
+	membership membership
 
 	mu      sync.Mutex
 	ready   map[int32]string // what each assigned partition is at; guarded by mu
@@ -86,8 +88,9 @@ func New(cfg Config) (*Processor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the admin client: %w", err)
 	}
-	p := &Processor{cfg: cfg, adm: kadm.NewClient(cl), metrics: newMetrics(cfg.Registerer), ready: map[int32]string{}}
-	return p, nil
+	return &Processor{
+		cfg: cfg, client: cl, adm: kadm.NewClient(cl), metrics: newMetrics(cfg.Registerer), ready: map[int32]string{},
+	}, nil
 }
 
 // Run processes until ctx ends, then commits, checkpoints and returns nil. After an error whose outcome is unknown it

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -15,8 +16,9 @@ import (
 )
 
 const (
-	sessionTimeout     = 10 * time.Second // of the group; a killed host's partitions move after it
-	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
+	sessionTimeout     = 10 * time.Second       // of the group; a killed host's partitions move after it
+	heartbeats         = 500 * time.Millisecond // a member hears of a rebalance with the next one; a partition that moves waits for it
+	transactionTimeout = 15 * time.Second       // an orphan holds the end of its partitions for so long
 	pollRecords        = 20_000
 	fetchWait          = 500 * time.Millisecond // where the configuration says nothing, and so is
 	fetchBytes         = 256 << 10              // of a partition at a time: more lies about until no cache holds it
@@ -48,6 +50,7 @@ type session struct {
 	restores   map[int32]context.CancelFunc
 	group      *errgroup.Group // restores, checkpoints and clock requests
 	ends       endOffsets
+	writing    atomic.Bool // a slice of a checkpoint
 
 	mu      sync.Mutex
 	changes []change             // guarded by mu
@@ -69,6 +72,9 @@ func (p *Processor) session(ctx context.Context) (err error) {
 		Processor: p, inputs: p.inputs(), partitions: map[int32]*partition{}, restores: map[int32]context.CancelFunc{},
 		marks: map[int32]*landmarks{}, group: &errgroup.Group{},
 	}
+	if err = p.stillOurs(ctx); err != nil {
+		return err
+	}
 	if s.topics, err = p.findTopics(ctx); err != nil {
 		return err
 	}
@@ -82,7 +88,7 @@ func (p *Processor) session(ctx context.Context) (err error) {
 	if err == nil {
 		err = s.finish()
 	}
-	err = s.twin(ctx, err)
+	err = s.left(err)
 	for _, cancel := range s.restores {
 		cancel()
 	}
@@ -106,6 +112,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.TransactionalID(s.cfg.Group+"-"+s.cfg.Instance),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.SessionTimeout(sessionTimeout),
+		kgo.HeartbeatInterval(heartbeats),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -161,7 +168,9 @@ func (s *session) loop(ctx context.Context) error {
 			}
 		}
 		if !s.inTxn {
-			s.goOn()
+			for _, part := range s.partitions {
+				s.checkpoint(part) // where there is nothing to commit too
+			}
 			s.kafka.AllowRebalance()
 		}
 	}

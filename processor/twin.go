@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	askTwin   = 5 * time.Second // for the group's answer
+	askGroup  = 5 * time.Second // for the group's answer
 	maxFenced = 3               // sessions in a row that are fenced before they held anything
 )
 
@@ -20,28 +20,46 @@ const (
 // broker answers late: a few new tries are due.
 var errUnheld = errors.New("before it held a partition")
 
-// twin is called with what ended a session. Where that says that a newer producer has this one's name, it may be that
-// a transaction took too long, or that another process runs as the same instance, since this one was taken for dead. The
-// group knows: where it has given the instance to another member, this one must not take it back, or the two would fence
-// each other for ever.
-func (s *session) twin(ctx context.Context, err error) error {
+// membership is that of the last session, once one has held partitions. It has no member where that session was not told.
+type membership struct {
+	member     string
+	generation int32
+}
+
+// left is called with what ended a session, before its client is closed. It keeps the membership, and marks what errUnheld
+// is about.
+func (s *session) left(err error) error {
+	if s.held || s.membership.member != "" {
+		s.membership.member, s.membership.generation = s.kafka.Client().GroupMetadata()
+	}
 	if errors.Is(err, kerr.FencedInstanceID) && !s.held {
 		return fmt.Errorf("%w: %w", errUnheld, err)
 	}
-	if !errors.Is(err, kerr.ProducerFenced) && !errors.Is(err, kerr.InvalidProducerEpoch) && !errors.Is(err, kerr.InvalidTxnState) {
-		return err
+	return err
+}
+
+// stillOurs errs where the group has given the instance to another process since the last session: this process was frozen
+// or cut off, was taken for dead, and was replaced. Whatever ended that session, the next one must not join before the group
+// was asked: it would take the instance back, and the two would fence each other for ever.
+func (p *Processor) stillOurs(ctx context.Context) error {
+	if p.membership.member == "" {
+		return nil
 	}
-	member, generation := s.kafka.Client().GroupMetadata()
-	if member == "" || generation < 0 {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTwin)
+	ctx, cancel := context.WithTimeout(ctx, askGroup)
 	defer cancel()
 	req := kmsg.NewPtrHeartbeatRequest()
-	req.Group, req.Generation, req.MemberID, req.InstanceID = s.cfg.Group, generation, member, &s.cfg.Instance
-	resp, asked := req.RequestWith(ctx, s.kafka.Client())
-	if asked != nil || !errors.Is(kerr.ErrorForCode(resp.ErrorCode), kerr.FencedInstanceID) {
-		return err // what cannot be asked now is found out by the next session
+	req.Group, req.Generation, req.MemberID, req.InstanceID = p.cfg.Group, p.membership.generation, p.membership.member, &p.cfg.Instance
+	resp, err := req.RequestWith(ctx, p.client)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	return fmt.Errorf("%w: %w", kerr.FencedInstanceID, err)
+	for _, ours := range []error{kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.RebalanceInProgress} { // or nobody's
+		if errors.Is(err, ours) {
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("ask group %s whose instance %s is: %w", p.cfg.Group, p.cfg.Instance, err)
+	}
+	return nil
 }

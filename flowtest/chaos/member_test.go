@@ -129,10 +129,12 @@ func (m *member) drain() {
 }
 
 // replace freezes the member, and starts another of its name with a disk of its own, as a scheduler does that takes a
-// machine for dead; then the old one wakes up. It must find out that its name is taken.
+// machine for dead; then the old one wakes up. It must find out that its name is taken. One that had no partition yet cannot:
+// it is a newcomer like the other, and either may go on, but only one.
 func (m *member) replace(ctx context.Context, hold time.Duration) {
 	old := m.child
 	m.must(old.Signal(syscall.SIGSTOP))
+	held := old.Wrote("partition restored")
 	pause(ctx, time.Second)
 	m.twin++
 	m.folder = m.Path(fmt.Sprintf("%s-%d", m.name, m.twin))
@@ -140,8 +142,14 @@ func (m *member) replace(ctx context.Context, hold time.Duration) {
 	pause(ctx, hold)
 	m.must(old.Signal(syscall.SIGCONT))
 	old.Expect()
+	var either <-chan struct{}
+	if !held {
+		either = m.child.Done()
+	}
 	select {
 	case <-old.Done():
+	case <-either:
+		m.child.Expect()
 	case <-time.After(zombieLeaves):
 		m.unclean(errors.New(m.name + " goes on after another has taken its name"))
 	}
