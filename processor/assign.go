@@ -117,7 +117,7 @@ func (s *session) revoke(id int32) {
 		return
 	}
 	part.engine.Rollback()
-	s.group.Go(part.retire) // the others go on meanwhile
+	s.group.Go(part.giveUp) // the others go on meanwhile
 }
 
 // closeRestored closes the stores of restores that ended after the loop did.

@@ -17,14 +17,20 @@ const (
 	recordsSchema = 1
 )
 
-// slice is how many users are written at a time. Their records are copied while the partition waits.
-const slice = 25_000
+// A slice is how many users are written at a time. Their records are copied while the partition waits, and while they are
+// written the brokers and the loop have one core less: written all at once, a million users held the decisions of others
+// up for more than a second (docs/decisions/0061).
+const (
+	leastSlice = 5_000
+	lastSlice  = 25_000 // at the end, when nobody waits for decisions
+	inSlices   = 100    // that a checkpoint of all partitions is cut into, at first
+)
 
 // checkpoint writes the users of a partition that its store lacks if it is time: a slice of them by another goroutine,
-// the next one after a later commit. The store's meta stands still until the last of those that it lacked at the
-// beginning are written: rows are absolute, so one that is newer than the meta does no harm.
+// the next one after a later commit, and no two partitions at a time. The store's meta stands still until the last of those
+// that it lacked at the beginning are written: rows are absolute, so one that is newer than the meta does no harm.
 func (s *session) checkpoint(p *partition) {
-	if p.engine == nil || !s.checkpointed(p, false) || p.broken.Load() {
+	if p.engine == nil || !s.checkpointed(p, false) || p.broken.Load() || s.writing.Load() {
 		return
 	}
 	n := p.engine.Unstored()
@@ -35,27 +41,25 @@ func (s *session) checkpoint(p *partition) {
 		}
 		p.checkpoint, p.tail, p.left, p.coming = time.Now(), 0, n, p.mark()
 	}
-	rows := p.unstored(min(slice, p.left))
-	p.left -= min(p.left, slice)
-	if p.left == 0 {
+	n = min(s.slice(p), p.left)
+	rows := p.unstored(n)
+	if p.left -= n; p.left == 0 {
 		p.stored = p.coming
 	}
 	done, meta := make(chan struct{}), p.meta(p.stored)
 	p.done = done
+	s.writing.Store(true)
 	s.group.Go(func() error {
 		defer close(done)
+		defer s.writing.Store(false)
 		p.writeAt(rows, meta)
 		return nil
 	})
 }
 
-// goOn writes the next slice of the checkpoints under way where there is nothing to commit.
-func (s *session) goOn() {
-	for _, part := range s.partitions {
-		if part.left > 0 {
-			s.checkpoint(part)
-		}
-	}
+// slice is how many users of a partition's checkpoint are written at a time.
+func (s *session) slice(p *partition) int {
+	return max(leastSlice, p.left*len(s.partitions)/inSlices)
 }
 
 // retire writes all that the store lacks and closes it.
@@ -65,11 +69,20 @@ func (p *partition) retire() error {
 	}
 	p.done = nil
 	for p.engine != nil && p.engine.Unstored() > 0 && !p.broken.Load() {
-		rows := p.unstored(slice)
+		rows := p.unstored(lastSlice)
 		if p.engine.Unstored() == 0 {
 			p.stored = p.mark()
 		}
 		p.writeAt(rows, p.meta(p.stored))
+	}
+	return p.close()
+}
+
+// giveUp closes the store of a partition that another process has from now on, and needs this machine's time for. What the
+// store lacks is written only where it is little: should the partition come back, the changelog has the rest.
+func (p *partition) giveUp() error {
+	if p.engine.Unstored() <= smallRows {
+		return p.retire()
 	}
 	return p.close()
 }

@@ -86,7 +86,6 @@ func (s *session) commit(within time.Duration) error {
 		if part.moved {
 			part.committedAll()
 		}
-		s.checkpoint(part)
 	}
 	s.metrics.commits.Inc()
 	s.metrics.commitSeconds.Observe(time.Since(began).Seconds())
