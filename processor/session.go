@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	sessionTimeout     = 10 * time.Second       // of the group; a killed host's partitions move after it
-	heartbeats         = 500 * time.Millisecond // a member hears of a rebalance with the next one; a partition that moves waits for it
-	transactionTimeout = 15 * time.Second       // an orphan holds the end of its partitions for so long
+	sessionTimeout     = 10 * time.Second // of the group; a killed host's partitions move after it
+	transactionTimeout = 15 * time.Second // an orphan holds the end of its partitions for so long
 	pollRecords        = 20_000
-	fetchWait          = 500 * time.Millisecond // where the configuration says nothing, and so is
+	fetchWait          = 500 * time.Millisecond // where the configuration says nothing, and so are the next two
 	fetchBytes         = 256 << 10              // of a partition at a time: more lies about until no cache holds it
+	heartbeats         = 500 * time.Millisecond // with the next one a member hears of a rebalance; a partition that moves waits for it
 	recordRetries      = 8                      // about as long as a transaction may last; then the brokers' reason is told
 	tick               = 250 * time.Millisecond // of the wall clock
 )
@@ -104,7 +104,9 @@ func (p *Processor) session(ctx context.Context) (err error) {
 
 func (s *session) options() []kgo.Opt {
 	// A partition that is resumed while a fetch of others waits is in the next one only, so a wait is a short one.
-	opts := append([]kgo.Opt{kgo.FetchMaxWait(fetchWait), kgo.FetchMaxPartitionBytes(fetchBytes)}, s.cfg.Kafka...)
+	opts := append([]kgo.Opt{
+		kgo.FetchMaxWait(fetchWait), kgo.FetchMaxPartitionBytes(fetchBytes), kgo.HeartbeatInterval(heartbeats),
+	}, s.cfg.Kafka...)
 	return append(opts,
 		kgo.ConsumeTopics(s.inputs...),
 		kgo.ConsumerGroup(s.cfg.Group),
@@ -112,7 +114,6 @@ func (s *session) options() []kgo.Opt {
 		kgo.TransactionalID(s.cfg.Group+"-"+s.cfg.Instance),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.SessionTimeout(sessionTimeout),
-		kgo.HeartbeatInterval(heartbeats),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
