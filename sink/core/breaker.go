@@ -13,6 +13,9 @@ const (
 	openMost    = 5 * time.Minute
 	rampRoom    = 8      // attempts at a time at which a half-open breaker closes
 	maxBreakers = 16_384 // before those that have nothing to remember are forgotten
+	sweepLeast  = time.Second
+	sweepMost   = time.Minute  // between two looks at what can be forgotten
+	abandoned   = 2 * LongPark // nobody came back to a probe: whatever was parked has been back by then, or has expired
 )
 
 // Health is what an attempt says of the endpoint (delivery 3, last column).
@@ -48,8 +51,9 @@ type BreakerKey struct{ Campaign, Host string }
 
 // Breakers keep attempts from endpoints that fail, one breaker a key. They have one owner and no clock of their own.
 type Breakers struct {
-	all  map[BreakerKey]*breaker
-	open int
+	all   map[BreakerKey]*breaker
+	open  int
+	swept time.Time
 }
 
 // Ticket is the right to one attempt; End takes it back.
@@ -109,9 +113,9 @@ func (bs *Breakers) Begin(key BreakerKey, now time.Time) (t Ticket, until time.T
 	if until, ok = bs.Look(key, now); !ok {
 		return t, until, false
 	}
+	bs.sweep(now)
 	b := bs.all[key]
 	if b == nil {
-		bs.forgetHealthy(now)
 		b = &breaker{}
 		bs.all[key] = b
 	}
@@ -194,13 +198,24 @@ func (b *breaker) count(h Health, now time.Time) (total, failed int) {
 	return total, failed
 }
 
-func (bs *Breakers) forgetHealthy(now time.Time) {
-	if len(bs.all) < maxBreakers {
+// sweep forgets breakers that nobody comes back to, so that campaigns and hosts of the past take no room: open ones for
+// good after a while, and closed ones, whose row of failures may go on after days, where there are too many. A look is at
+// all of them, hence not at every attempt.
+func (bs *Breakers) sweep(now time.Time) {
+	since, full := now.Sub(bs.swept), len(bs.all) >= maxBreakers
+	if since < sweepLeast || since < sweepMost && !full {
 		return
 	}
+	bs.swept = now
 	for key, b := range bs.all {
-		if b.phase == closed && now.Sub(b.touched) > tripBuckets*tripBucket {
-			delete(bs.all, key)
+		switch {
+		case b.phase == closed && full && now.Sub(b.touched) > tripBuckets*tripBucket:
+		case b.phase != closed && b.flying == 0 && now.Sub(later(b.touched, b.until)) > abandoned:
+			bs.open--
+		default:
+			continue
 		}
+		b.generation++ // what is still in flight is old news
+		delete(bs.all, key)
 	}
 }

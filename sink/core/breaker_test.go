@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -126,6 +127,40 @@ func TestBreakersAreApart(t *testing.T) {
 		if _, ok := bs.Look(other, now); !ok {
 			t.Errorf("%v is open too", other)
 		}
+	}
+}
+
+// TestBreakersOfThePast: an open breaker whose campaign has gone is none any more after a while, and too many closed ones
+// forget failures of the past.
+func TestBreakersOfThePast(t *testing.T) {
+	bs, other := core.NewBreakers(), core.BreakerKey{Campaign: "other", Host: key.Host}
+	for range 10 {
+		attempt(bs, core.Ill, now)
+	}
+	for _, row := range []struct {
+		after time.Duration
+		open  int
+	}{{10 * time.Second, 1}, {10 * time.Minute, 1}, {10*time.Minute + 11*time.Second, 1}, {12 * time.Minute, 0}} {
+		ticket, _, _ := bs.Begin(other, now.Add(row.after))
+		bs.End(ticket, core.Well, now.Add(row.after))
+		if bs.Open() != row.open {
+			t.Errorf("%d open after %v, want %d", bs.Open(), row.after, row.open)
+		}
+	}
+	at := now.Add(time.Hour)
+	for range 9 {
+		attempt(bs, core.Ill, at)
+	}
+	late, _, _ := bs.Begin(key, at) // ends when its breaker is forgotten
+	for i := range 20_000 {
+		at = at.Add(10 * time.Millisecond)
+		_, _, _ = bs.Begin(core.BreakerKey{Campaign: "inline", Host: strconv.Itoa(i)}, at)
+	}
+	if bs.End(late, core.Ill, at) || bs.Open() != 0 {
+		t.Error("a breaker that was forgotten has opened")
+	}
+	if opened, ok := attempt(bs, core.Ill, at); opened || !ok {
+		t.Error("failures of the past are not forgotten")
 	}
 }
 
