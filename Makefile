@@ -87,6 +87,13 @@ chaos: ## MINUTES (10) of trouble on three brokers by the plan of SEED; FAULTS="
 	VIGIL_REQUIRE_KAFKA=1 CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) CHAOS_FAULTS="$(FAULTS)" CHAOS_FORM=$(FORM) \
 	$(GO) test -count=1 -v -timeout 0 -run '^TestChaos$$' ./flowtest/chaos
 
+RATE ?= 150
+.PHONY: soak
+soak: MINUTES = 60
+soak: ## MINUTES (60) of one sink at RATE (150) deliveries a second, many endpoints ill: nothing may grow (docs/reliability.md)
+	VIGIL_REQUIRE_KAFKA=1 SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) SOAK_RATE=$(RATE) \
+	$(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./flowtest/soak
+
 .PHONY: trouble-kafka
 trouble-kafka: ## a broker of three dies in mid-run on a real Kafka (docs/operations.md)
 	VIGIL_REQUIRE_KAFKA=1 VIGIL_TROUBLE_KAFKA=1 $(GO) test -count=1 -v -run '^TestBrokersDieOnKafka$$' ./flowtest/trouble

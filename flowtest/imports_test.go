@@ -52,6 +52,7 @@ var rooms = map[string][]string{
 	"flowtest/kafka":   nil,
 	"flowtest/crash":   {wild},
 	"flowtest/kills":   {wild},
+	"flowtest/soak":    {wild},
 	"flowtest/stream":  {wild},
 	"flowtest/live":    {"campaign", "kafka", "replay", "trigger", "webhook"},
 	"flowtest/chaos":   {wild},
