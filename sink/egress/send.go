@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -232,11 +233,15 @@ func (t *trace) hooks() *httptrace.ClientTrace {
 	}
 }
 
-func remoteOf(c net.Conn) string {
-	if c == nil || c.RemoteAddr() == nil {
-		return ""
+// remoteOf is the address at the other end, made once for a connection.
+func remoteOf(conn net.Conn) string {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
 	}
-	return c.RemoteAddr().String()
+	if c, ok := conn.(*watched); ok {
+		return c.remote
+	}
+	return ""
 }
 
 // Close gives idle connections back.

@@ -38,7 +38,7 @@ func newClient(g guard.Guard, maxInFlight int, http2 bool, secure *tls.Config) c
 			if err != nil {
 				return nil, err
 			}
-			c := &watched{Conn: conn, changed: make(chan struct{}, 1), metered: http2}
+			c := &watched{Conn: conn, remote: conn.RemoteAddr().String(), changed: make(chan struct{}, 1), metered: http2}
 			c.left.Store(http2Budget)
 			return c, nil
 		},
@@ -81,6 +81,7 @@ func (c client) close() {
 // A reader that waits for bytes has an empty buffer.
 type watched struct {
 	net.Conn
+	remote  string // its address
 	reading atomic.Bool
 	closed  atomic.Bool
 	changed chan struct{} // one of the two may have become true; holds 1
