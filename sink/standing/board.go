@@ -19,7 +19,8 @@ const PauseAfter = 24 * time.Hour
 
 const (
 	markAfter   = 5 * time.Minute // of failures before they are written down
-	fewFailures = 10              // that an instance must have seen itself before it pauses
+	forgetAfter = 7 * 24 * time.Hour
+	fewFailures = 10 // that an instance must have seen itself before it pauses
 	readyWithin = 10 * time.Second
 	againAfter  = time.Minute // a topic that cannot be read is tried again
 	maxOutgoing = 1024        // changes that wait to be written

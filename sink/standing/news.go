@@ -53,9 +53,22 @@ func (b *Board) ill(n News, m Mark, known bool) (reason string) {
 	return ""
 }
 
+// put writes a mark, and takes back those of endpoints that nobody seems to use any more: one in use is paused or well by then.
 func (b *Board) put(n News, s State, reason string, since time.Time) {
 	m := Mark{Endpoint: n.Endpoint, State: s, Reason: reason, Address: n.Address, Since: since, At: n.At}
-	b.set(func(marks map[string]Mark) { marks[n.Endpoint] = m })
+	var past []string
+	b.set(func(marks map[string]Mark) {
+		for name, old := range marks {
+			if old.State == Failing && n.At.Sub(old.At) > forgetAfter {
+				delete(marks, name)
+				past = append(past, name)
+			}
+		}
+		marks[n.Endpoint] = m
+	})
+	for _, name := range past {
+		b.send(&kgo.Record{Topic: b.topic, Key: []byte(name)})
+	}
 	r, err := m.record(b.topic)
 	if err != nil {
 		b.log.Error().Err(err).Str("endpoint", n.Endpoint).Msg("what is known of an endpoint was not written")

@@ -148,6 +148,33 @@ func TestOneSuccessAnywhereStartsAnew(t *testing.T) {
 	})
 }
 
+// A mark of an address that nobody sends to any more is taken back when another one is written: what is known of
+// addresses is bounded by those in use.
+func TestTheUnusedIsForgotten(t *testing.T) {
+	inBubble(t, true, func(t *testing.T, opts []kgo.Opt) {
+		b, stop := start(t, opts)
+		ill := func(name string) {
+			now := time.Now()
+			b.Note(standing.News{Endpoint: name, Ill: true, Since: now.Add(-10 * time.Minute), Failures: 2, At: now})
+		}
+		ill("https://once.example.com")
+		b.Note(standing.News{Endpoint: "gone", Named: true, Gone: true, At: time.Now()})
+		pass(6 * 24 * time.Hour)
+		ill("https://later.example.com")
+		if n := b.Count(standing.Failing); n != 2 {
+			t.Errorf("%d failing after 6 days, want 2", n)
+		}
+		pass(2 * 24 * time.Hour)
+		ill("https://now.example.com")
+		pass(time.Second)
+		stop()
+		marks, err := standing.Read(t.Context(), opts, topic)
+		if _, there := marks["https://once.example.com"]; err != nil || there || len(marks) != 3 || marks["gone"].State != standing.Paused {
+			t.Errorf("read %v, %v", marks, err)
+		}
+	})
+}
+
 func TestFewFailuresPauseNothing(t *testing.T) {
 	inBubble(t, true, func(t *testing.T, opts []kgo.Opt) {
 		b, stop := start(t, opts)
