@@ -140,9 +140,7 @@ func (d *dispatcher) enter(p *parcel, now time.Time) {
 
 // lane is the lane of a delivery, within the limits of this instance.
 func (d *dispatcher) lane(p *parcel, e *egress.Endpoint, now time.Time) *core.Lane[*parcel] {
-	limits := e.Limits()
-	limits.Share = d.s.share()
-	return d.lanes.Lane(p.lane, limits, now)
+	return d.lanes.Lane(p.lane, e.Limits(), now)
 }
 
 // breaker names the breaker of a delivery: its campaign and where it goes.

@@ -65,6 +65,7 @@ func (d *dispatcher) run(ctx context.Context) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		now := time.Now()
+		d.lanes.Share(d.s.share(), now)
 		d.fill(now)
 		d.flow(now)
 		wait := d.sleep(now)

@@ -62,7 +62,8 @@ func TestCeilingAdapts(t *testing.T) {
 		{"a third of the partitions", 1. / 3, fast, 200, 21, 21},
 		{"next to none of them", 0.001, fast, 1, 1, 1},
 	} {
-		l := ls.Lane("a", core.Limits{Share: step.share}, now)
+		ls.Share(step.share, now)
+		l := ls.Lane("a", core.Limits{}, now)
 		step.r.At = now.Add(24 * time.Hour)
 		if got := rounds(ls, l, step.n, step.r); got < step.least || got > step.most {
 			t.Errorf("%s: %d places, want %d to %d", step.name, got, step.least, step.most)

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"math"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -15,6 +14,7 @@ const (
 	latencyWeight = 0.2
 	patience      = 250 * time.Millisecond // without an answer before an endpoint is suspect; or 4 times its latency
 	stuckAttempt  = time.Second            // a failure that took so long holds places that others need
+	tiny          = 1e-9                   // what a share may lack for it is no decimal number
 )
 
 // SpillAfter is how long a delivery may wait for a place at its endpoint before it is parked (delivery 2).
@@ -34,17 +34,17 @@ const (
 type Limits struct {
 	InFlight int     // attempts at a time; 0: 64
 	Rate     float64 // attempts a second; 0: no limit
-	Share    float64 // of both that this instance may use: that of its partitions; 0: all
 }
 
-// shared are the limits of this instance: at least one attempt at a time.
-func (l Limits) shared() (inFlight int, rate float64) {
+// shared are the limits of this instance: at least one attempt at a time, and rounded down, so that all instances together
+// keep the limit.
+func (l Limits) shared(share float64) (inFlight int, rate float64) {
 	inFlight, rate = defaultCap, l.Rate
 	if l.InFlight > 0 {
 		inFlight = l.InFlight
 	}
-	if l.Share > 0 && l.Share < 1 {
-		inFlight, rate = max(1, int(math.Round(float64(inFlight)*l.Share))), rate*l.Share
+	if share > 0 && share < 1 {
+		inFlight, rate = max(1, int(float64(inFlight)*share+tiny)), rate*share
 	}
 	return inFlight, rate
 }
@@ -60,6 +60,7 @@ type Result struct {
 // Lane is one endpoint: two queues under one cap, one rate and one hold.
 type Lane[P any] struct {
 	key      string
+	limits   Limits  // of the endpoint
 	limit    int     // attempts at a time that this instance may make
 	rate     float64 // attempts a second; 0: no limit
 	ceiling  ceiling // the cap below the limit
@@ -103,7 +104,11 @@ func (l *Lane[P]) Book(from, now time.Time, chance float64) time.Time {
 	if l.pace.troubled(now) {
 		perSecond = min(perSecond, l.pace.normal(now))
 	}
-	return l.pace.book(from, now, max(paceLeast, perSecond), chance)
+	perSecond = max(paceLeast, perSecond)
+	if l.limiter != nil {
+		perSecond = min(perSecond, l.rate)
+	}
+	return l.pace.book(from, now, perSecond, chance)
 }
 
 // roomy tells whether another delivery would be served within SpillAfter at the pace of late: a slow endpoint gets a
@@ -125,16 +130,20 @@ func (l *Lane[P]) ramping() bool {
 
 func (l *Lane[P]) waiting() int { return len(l.queues[First]) + len(l.queues[Rest]) }
 
-// use takes over the newest limits.
-func (l *Lane[P]) use(limits Limits) {
-	inFlight, perSecond := limits.shared()
-	if perSecond != l.rate {
+// use takes over the newest limits, and the share of them that is ours. What was saved up is not given anew.
+func (l *Lane[P]) use(limits Limits, share float64, now time.Time) {
+	inFlight, perSecond := limits.shared(share)
+	burst := max(1, int(perSecond/10))
+	switch {
+	case perSecond <= 0:
 		l.limiter = nil
-		if perSecond > 0 {
-			l.limiter = rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond/10)))
-		}
+	case l.limiter == nil:
+		l.limiter = rate.NewLimiter(rate.Limit(perSecond), burst)
+	case perSecond != l.rate:
+		l.limiter.SetLimitAt(now, rate.Limit(perSecond))
+		l.limiter.SetBurstAt(now, burst)
 	}
-	l.limit, l.rate = inFlight, perSecond
+	l.limits, l.limit, l.rate = limits, inFlight, perSecond
 }
 
 // free tells whether an attempt may begin now; where only time is in the way, wake is when to ask again.

@@ -20,7 +20,8 @@ const (
 // Lanes are all endpoints: they say which delivery is attempted next. Lanes that have something to do take turns, each
 // within its own limits and all within one hard limit. They have one owner and know no time but the one they are given.
 type Lanes[P any] struct {
-	max    int // attempts at a time
+	max    int     // attempts at a time
+	share  float64 // of the limits of all endpoints that this instance may use: that of its partitions; 0: all
 	lanes  map[string]*Lane[P]
 	ring   [queueCount][]*Lane[P]
 	flying [queueCount]int
@@ -58,8 +59,19 @@ func (ls *Lanes[P]) Lane(key string, limits Limits, now time.Time) *Lane[P] {
 		l = &Lane[P]{key: key, latency: firstLatency, ceiling: newCeiling()}
 		ls.lanes[key] = l
 	}
-	l.use(limits)
+	l.use(limits, ls.share, now)
 	return l
+}
+
+// Share says which part of all limits is ours from now on, for what waits already too.
+func (ls *Lanes[P]) Share(share float64, now time.Time) {
+	if share == ls.share {
+		return
+	}
+	ls.share = share
+	for _, l := range ls.lanes {
+		l.use(l.limits, share, now)
+	}
 }
 
 func (ls *Lanes[P]) forgetIdle(now time.Time) {

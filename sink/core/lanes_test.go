@@ -253,6 +253,39 @@ func TestRate(t *testing.T) {
 	_ = l
 }
 
+// TestShareOfLimits: whoever gets a share of the partitions keeps that share of the limits, rounded down, for what waits
+// already too; a change of it gives nobody tokens.
+func TestShareOfLimits(t *testing.T) {
+	for _, c := range []struct {
+		inFlight, members, want int
+	}{{8, 3, 2}, {5, 2, 2}, {3, 2, 1}, {2, 3, 1}, {1, 4, 1}, {9, 3, 3}, {49, 49, 1}, {0, 4, 16}} {
+		ls := core.NewLanes[string](100)
+		l := ls.Lane("a", core.Limits{InFlight: c.inFlight}, now)
+		for i := range 100 {
+			ls.Enter(l, entry(fmt.Sprint(i), core.First, now))
+		}
+		ls.Share(1/float64(c.members), now)
+		if got := len(take(ls, now)); got != c.want {
+			t.Errorf("%d of %d attempts at a time, for one of %d", got, c.inFlight, c.members)
+		}
+	}
+	ls := core.NewLanes[string](100)
+	l := ls.Lane("a", core.Limits{Rate: 100}, now)
+	given := 0
+	for i := range 1000 {
+		at := now.Add(time.Duration(i) * time.Millisecond)
+		ls.Share([]float64{0.5, 0.6}[i%2], at)
+		ls.Enter(l, entry("x", core.First, at))
+		for _, turn := range take(ls, at) {
+			given++
+			ls.End(turn, well(time.Millisecond))
+		}
+	}
+	if given < 50 || given > 71 {
+		t.Errorf("%d attempts in a second for half of 100/s", given)
+	}
+}
+
 func TestIdleLanesAreForgotten(t *testing.T) {
 	ls := core.NewLanes[string](1)
 	kept := fill(ls, "kept", core.First, 1)

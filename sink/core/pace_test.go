@@ -103,3 +103,20 @@ func TestBookingsAreSpread(t *testing.T) {
 		}
 	})
 }
+
+// TestBookingsKeepTheRate: what is parked for want of tokens does not come back faster than there will be tokens, or it
+// would be parked again and again.
+func TestBookingsKeepTheRate(t *testing.T) {
+	for _, perSecond := range []float64{0.5, 5, 50} {
+		l := core.NewLanes[string](256).Lane("a", core.Limits{Rate: perSecond}, now)
+		count, n := map[int64]int{}, int(100*perSecond)
+		for range n {
+			count[l.Book(now, now, 0).Unix()]++
+		}
+		for second, got := range count {
+			if float64(got) > perSecond+1 {
+				t.Errorf("%d come back at second %d to an endpoint that takes %v a second", got, second-now.Unix(), perSecond)
+			}
+		}
+	}
+}
