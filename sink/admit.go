@@ -56,7 +56,7 @@ func (d *dispatcher) arrive(p *parcel, now time.Time) {
 		at, delay := core.Due(p.part.tier, p.record.Timestamp, p.d.NotBefore)
 		p.due = at.Add(core.Jitter(delay, d.s.rand.Float64()))
 		if e := p.d.ExpiresAt; e != nil && p.due.After(*e) && !at.After(*e) {
-			p.due = *e // jitter alone expires nothing
+			p.due = at // jitter expires nothing; at the last moment it would, for timers are late
 		}
 	case p.d.NotBefore != nil:
 		p.due = *p.d.NotBefore

@@ -166,3 +166,23 @@ func TestExpiry(t *testing.T) {
 		}
 	})
 }
+
+// TestJitterExpiresNothing: a retry that is due before expires_at is made before it. The last moment is no time to wait for:
+// a timer is always late by a little, and then nothing is sent any more.
+func TestJitterExpiresNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.chance = full{}
+		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(500), nil }
+		stop := b.start()
+		b.pass(time.Second)
+		until := time.Now().Add(11 * time.Second)
+		b.put(fire("a1", func(d *webhook.Delivery) { d.ExpiresAt = &until }))
+		b.pass(time.Minute)
+		stop()
+		hits := b.seen()
+		want(t, "attempts", b.attempts(), []string{"1 retry http_500", "2 dead http_500"})
+		if len(hits) != 2 || until.Sub(hits[1].at) < 100*time.Millisecond {
+			t.Errorf("%d attempts, the last %v before expires_at", len(hits), until.Sub(hits[len(hits)-1].at))
+		}
+	})
+}

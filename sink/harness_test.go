@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -36,6 +37,7 @@ type bench struct {
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // in a bubble
 	client  *kgo.Client
 	cfg     sink.Config
+	chance  rand.Source    // of jitter
 	text    bytes.Buffer   // the log
 	log     zerolog.Logger // writes to it
 
@@ -82,7 +84,7 @@ func newBench(t testing.TB, broker []kfake.Opt, opts ...kgo.Opt) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	b := &bench{t: t, cluster: cluster, opts: opts, client: client}
+	b := &bench{t: t, cluster: cluster, opts: opts, client: client, chance: zero{}}
 	b.log = zerolog.New(zerolog.SyncWriter(&b.text))
 	b.respond = func(int, *http.Request) (*http.Response, error) { return answer(200), nil }
 	b.cfg = sink.Config{
@@ -128,10 +130,15 @@ type zero struct{}
 
 func (zero) Uint64() uint64 { return 0 }
 
+// full is a source of all the jitter there is.
+type full struct{}
+
+func (full) Uint64() uint64 { return math.MaxUint64 }
+
 // start runs a sink; stop ends it and waits.
 func (b *bench) start() (stop func()) {
 	b.t.Helper()
-	s, err := sink.New(b.cfg, sink.Deps{Log: b.log, Rand: rand.New(zero{})})
+	s, err := sink.New(b.cfg, sink.Deps{Log: b.log, Rand: rand.New(b.chance)})
 	if err != nil {
 		b.t.Fatal(err)
 	}
