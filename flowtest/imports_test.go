@@ -86,7 +86,7 @@ var parties = map[string][]string{
 	"github.com/valyala/fastjson":              {"bench"},
 	"github.com/goccy/go-yaml":                 {"source", "campaign", "config"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"source", "campaign", "config", "config/endpoints", "cmd/vigil"},
-	"github.com/rs/zerolog":                    {"kafka", "processor", "sink", "sink/standing", "sink/completion", "replay", "console", "cmd/vigil", "bench", "bench/isolation"},
+	"github.com/rs/zerolog":                    {"kafka", "processor", "sink", "sink/standing", "sink/completion", "sink/wire", "replay", "console", "cmd/vigil", "bench", "bench/isolation"},
 	"github.com/prometheus/client_golang":      {"kafka", "processor", "sink", "sink/meter", "console", "cmd/vigil", "bench", "bench/isolation"},
 	"github.com/cespare/xxhash/v2":             {"trigger", "trigger/shelf", "state", "processor"},
 	"github.com/klauspost/compress":            {"state", "processor", "kafka"},

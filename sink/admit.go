@@ -138,6 +138,15 @@ func (d *dispatcher) enter(p *parcel, now time.Time) {
 	}
 }
 
+// halted tells whether enter would not let a delivery into its lane any more, for somebody paused or stopped something.
+func (d *dispatcher) halted(p *parcel, e *egress.Endpoint) bool {
+	switch d.s.campaignStatus(p.d.Campaign) {
+	case "stopped", "deleted", "paused":
+		return true
+	}
+	return d.s.board.State(p.lane, e.Address()) == standing.Paused
+}
+
 // lane is the lane of a delivery, within the limits of this instance.
 func (d *dispatcher) lane(p *parcel, e *egress.Endpoint, now time.Time) *core.Lane[*parcel] {
 	return d.lanes.Lane(p.lane, e.Limits(), now)

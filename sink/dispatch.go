@@ -136,7 +136,7 @@ func (d *dispatcher) fill(now time.Time) {
 		}
 		p := turn.Parcel
 		e := d.s.endpoints.Load().Find(p.d.Endpoint)
-		if e == nil || expired(p, now) { // it changed while waiting
+		if e == nil || expired(p, now) || d.halted(p, e) { // it changed while waiting
 			d.lanes.End(turn, core.Result{})
 			d.admit(p, now)
 			continue

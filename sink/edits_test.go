@@ -12,6 +12,7 @@ import (
 
 	"vigil/config/endpoints"
 	"vigil/sink"
+	"vigil/sink/standing"
 	"vigil/webhook"
 )
 
@@ -185,4 +186,56 @@ func TestJitterExpiresNothing(t *testing.T) {
 			t.Errorf("%d attempts, the last %v before expires_at", len(hits), until.Sub(hits[len(hits)-1].at))
 		}
 	})
+}
+
+// TestWhatWaitsIsEditedToo: what waits in a lane is not begun any more once its campaign or its endpoint is paused or
+// stopped, whoever did that.
+func TestWhatWaitsIsEditedToo(t *testing.T) {
+	gone := func(_ int, r *http.Request) (*http.Response, error) {
+		<-time.After(time.Second)
+		return answer(410), nil
+	}
+	for name, c := range map[string]struct {
+		respond func(int, *http.Request) (*http.Response, error)
+		status  string // of the campaign; empty: an operator pauses the endpoint
+		want    []string
+	}{
+		"campaign paused":      {status: "paused", want: []string{"0 parked paused", "0 parked paused", "1 delivered"}},
+		"campaign stopped":     {status: "stopped", want: []string{"0 cancelled the campaign is stopped or gone", "0 cancelled the campaign is stopped or gone", "1 delivered"}},
+		"endpoint paused":      {want: []string{"0 parked endpoint_paused", "0 parked endpoint_paused", "1 delivered"}},
+		"endpoint is gone":     {status: "active", respond: gone, want: []string{"0 parked endpoint_paused", "0 parked endpoint_paused", "1 dead http_410"}},
+		"nothing, on the side": {status: "active", want: []string{"1 delivered", "1 delivered", "1 delivered"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench) {
+				b.cfg.Endpoints[0].MaxInFlight = 1
+				b.respond = func(int, *http.Request) (*http.Response, error) {
+					<-time.After(900 * time.Millisecond)
+					return answer(200), nil
+				}
+				if c.respond != nil {
+					b.respond = c.respond
+				}
+				_, status, stop := b.editable()
+				b.put(fire("a1"), fire("a2"), fire("a3"))
+				b.pass(500 * time.Millisecond)
+				if n := len(b.seen()); n != 1 {
+					t.Fatalf("%d in flight", n)
+				}
+				if c.status == "" {
+					mark := standing.Mark{Endpoint: "shop", State: standing.Paused, Reason: standing.Operator, At: time.Now()}
+					if err := standing.Write(t.Context(), b.client, topics.Endpoints, mark); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					status.Store(c.status)
+				}
+				b.pass(10 * time.Second)
+				stop()
+				got := b.attempts()
+				slices.Sort(got)
+				want(t, "attempts", got, c.want)
+			})
+		})
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +35,6 @@ import (
 const (
 	drainBudget      = 5 * time.Second // for what is in flight when a partition leaves or the sink stops
 	maxRecordBytes   = 2 << 20         // max.message.bytes of the topics written here (delivery 1)
-	usualBatchBytes  = 1_000_012       // what brokers take unless told otherwise
 	defaultMaxFlight = 256
 	fetchWait        = 500 * time.Millisecond // where the configuration says nothing
 )
@@ -295,23 +293,5 @@ func (s *Sink) findTopics(ctx context.Context) (batchBytes int32, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the limits of topics: %w", err)
 	}
-	return s.batchBytes(configs), nil
-}
-
-func (s *Sink) batchBytes(configs kadm.ResourceConfigs) int32 {
-	least := maxRecordBytes
-	for _, topic := range configs {
-		limit := usualBatchBytes // where we may not ask
-		for _, c := range topic.Configs {
-			if v, err := strconv.Atoi(c.MaybeValue()); c.Key == "max.message.bytes" && err == nil {
-				limit = v
-			}
-		}
-		if limit < maxRecordBytes {
-			s.log.Warn().Str("topic", topic.Name).Int("max.message.bytes", limit).
-				Msg("larger deliveries than this end as dead letters; `vigil topics check` tells what to set")
-		}
-		least = min(least, limit)
-	}
-	return int32(least)
+	return wire.BatchBytes(configs, maxRecordBytes, s.log), nil
 }

@@ -1,15 +1,20 @@
-// Package wire makes the records of the sink that are not JSON of ours: dead letters and their headers, and in which
-// partition a record goes. It is used where the sink writes what became of a delivery. It reads and writes nothing itself.
+// Package wire makes the records of the sink that are not JSON of ours: dead letters and their headers, in which partition
+// a record goes, and how large it may be. It is used where the sink writes what became of a delivery. It reads and writes
+// nothing itself.
 package wire
 
 import (
 	"slices"
 	"strconv"
 
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/webhook"
 )
+
+const usualBatchBytes = 1_000_012 // what brokers take unless told otherwise
 
 // Headers of a dead letter (interface 3).
 const (
@@ -71,3 +76,23 @@ func (keep) RequiresConsistency(*kgo.Record) bool { return true }
 
 // Partition implements kgo.TopicPartitioner.
 func (keep) Partition(r *kgo.Record, n int) int { return int(r.Partition) % n }
+
+// BatchBytes is the size of a batch that all topics take: that of the records that the sink must be able to write, or less.
+// It warns of each topic that takes less.
+func BatchBytes(topics kadm.ResourceConfigs, records int, log zerolog.Logger) int32 {
+	least := records
+	for _, topic := range topics {
+		limit := usualBatchBytes // where we may not ask
+		for _, c := range topic.Configs {
+			if v, err := strconv.Atoi(c.MaybeValue()); c.Key == "max.message.bytes" && err == nil {
+				limit = v
+			}
+		}
+		if limit < records {
+			log.Warn().Str("topic", topic.Name).Int("max.message.bytes", limit).
+				Msg("larger deliveries than this end as dead letters; `vigil topics check` tells what to set")
+		}
+		least = min(least, limit)
+	}
+	return int32(least)
+}
