@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,6 +213,9 @@ func TestNothingThatIsNoDeliveryStopsAPartition(t *testing.T) {
 		})
 		if n := b.unfinished(topics.Webhooks); n != 0 {
 			t.Errorf("%d offsets not committed", n)
+		}
+		if n := strings.Count(b.text.String(), `"message":"delivery"`); n != 13 {
+			t.Errorf("%d lines of log for 13 fates", n)
 		}
 		for _, r := range b.read(topics.DeadLetters) {
 			if string(r.Value) == "\xff" && (string(r.Key) != "k" || headerOf(r, "__connect.errors.topic") != topics.Webhooks ||

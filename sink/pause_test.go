@@ -1,12 +1,15 @@
 package sink_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"vigil/config/endpoints"
 	"vigil/sink/standing"
 	"vigil/webhook"
 )
@@ -71,5 +74,89 @@ func TestPausedByAnOperator(t *testing.T) {
 		b.pass(time.Minute)
 		stop()
 		want(t, "attempts", b.attempts(), []string{"1 retry http_500", "1 parked endpoint_paused", "0 parked endpoint_paused"})
+	})
+}
+
+// TestADayOfFailuresPausesWithAnAlert: an endpoint that does nothing but fail is told to be failing after 5 min, and paused
+// after 24 h, once, loudly; nothing is dropped, and what is parked goes out when it is resumed.
+func TestADayOfFailuresPausesWithAnAlert(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.cfg.Endpoints[0].Retries = 0
+		begin := time.Now()
+		var resumed atomic.Bool
+		b.respond = func(int, *http.Request) (*http.Response, error) {
+			return answer(map[bool]int{true: 200, false: 500}[resumed.Load()]), nil
+		}
+		load := func(prefix string, d time.Duration) {
+			stop := b.start()
+			for i := range int(d / time.Minute) {
+				b.put(fire(fmt.Sprint(prefix, i)))
+				b.pass(time.Minute)
+			}
+			stop()
+		}
+		marked := func() standing.Mark {
+			marks, err := standing.Read(t.Context(), b.opts, topics.Endpoints)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return marks["shop"]
+		}
+		load("early", 20*time.Minute)
+		if m := marked(); m.State != standing.Failing || m.Since.Sub(begin) > time.Second {
+			t.Errorf("after 20 min: %+v", m)
+		}
+		b.pass(24*time.Hour - time.Since(begin) - 30*time.Minute) // the sink is away; a day is a day
+		load("late", 25*time.Minute)
+		if m := marked(); m.State != standing.Failing {
+			t.Errorf("after %v: %+v", time.Since(begin), m)
+		}
+		load("last", 15*time.Minute)
+		m := marked()
+		if m.State != standing.Paused || m.Reason != standing.Dead || m.At.Sub(begin) < 24*time.Hour || m.At.Sub(begin) > 24*time.Hour+10*time.Minute {
+			t.Errorf("after %v: %+v", time.Since(begin), m)
+		}
+		if log := b.text.String(); strings.Count(log, "an endpoint is paused") != 1 || !strings.Contains(log, `"level":"error"`) {
+			t.Error("the alert is not in the log, or not once")
+		}
+		sent := len(b.seen())
+		stop := b.start()
+		b.put(fire("parked"))
+		b.pass(3 * time.Minute)
+		if len(b.seen()) != sent {
+			t.Errorf("%d requests at a paused endpoint", len(b.seen())-sent)
+		}
+		resumed.Store(true)
+		if err := standing.Clear(t.Context(), b.client, topics.Endpoints, "shop"); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(20 * time.Minute)
+		stop()
+		if n := len(b.delivered()) + len(b.deadCodes()); n != 20+25+15+1 || !b.delivered()["parked"] {
+			t.Errorf("%d of 61 fires ended, parked: %v", n, b.delivered()["parked"])
+		}
+	})
+}
+
+// TestOpenGuardIsTold: what is an exception from the guard stands in the log, for each endpoint and for all.
+func TestOpenGuardIsTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.cfg.Endpoints = append(b.cfg.Endpoints, endpoints.Endpoint{Name: "lab", URL: "https://10.0.0.1/", AllowPrivate: true},
+			endpoints.Endpoint{Name: "plain", URL: "http://plain.example.com/", AllowHTTP: true})
+		b.start()()
+		log := b.text.String()
+		for text, n := range map[string]int{
+			`"endpoint":"lab","allow_private":true,"allow_http":false`: 1, `"endpoint":"plain","allow_private":false,"allow_http":true`: 1,
+			"the egress guard is open": 2,
+		} {
+			if got := strings.Count(log, text); got != n {
+				t.Errorf("%s: %d times, want %d", text, got, n)
+			}
+		}
+		b.cfg.AllowPrivate = true
+		b.start()()
+		if !strings.Contains(b.text.String(), "the egress guard is open for every URL") {
+			t.Error("an open policy is not in the log")
+		}
 	})
 }
