@@ -50,9 +50,10 @@ func (s *session) checkpoint(p *partition) {
 	p.done = done
 	s.writing.Store(true)
 	s.group.Go(func() error {
-		defer close(done)
-		defer s.writing.Store(false)
 		p.writeAt(rows, meta)
+		s.writing.Store(false)
+		close(done)
+		s.tell(change{}) // the next slice, of whichever partition, does not wait for a tick
 		return nil
 	})
 }

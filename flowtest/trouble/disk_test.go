@@ -116,6 +116,12 @@ func anyDamage() []damaged {
 		{"a user lost", anyRow(func([]byte) []byte { return nil }), "rows are missing or damaged"},
 		{"a user as before", anyRow(func(row []byte) []byte { row[len(row)-1] ^= 1; return row }), "rows are missing or damaged"},
 		{"a user of a newer version", anyRow(func(row []byte) []byte { row[0]++; return row }), "this program knows"},
+		{"a clock that cannot be read", func(s *stage, dir string) {
+			store, meta, err := state.OpenBadger(dir, state.Options{Idle: true})
+			s.must(err)
+			s.must(store.Write([]state.Row{{Key: trigger.PartitionKey, Value: []byte{1}}}, meta))
+			s.must(store.Close())
+		}, "cut short or malformed"},
 		{"no word of what it is", marked(func(m *state.Meta) { *m = state.Meta{} }), "it does not say what it is"},
 		{"the process ended twice while it was opened", func(s *stage, dir string) {
 			s.must(os.WriteFile(filepath.Join(dir, "opening"), []byte(".."), 0o644))
@@ -234,6 +240,30 @@ func (s *stage) agrees() {
 			s.t.Errorf("users of partition %d on the disk (-changelog +disk)\n%s", id, diff)
 		}
 	}
+}
+
+// However many partitions a process has, what they did is on the disk soon after they fell silent, though one writes at a
+// time.
+func TestCheckpointsOfManyPartitions(t *testing.T) {
+	const many = 24
+	inBubbleOf(t, many, func(s *stage) {
+		p := s.start()
+		s.sendRound()
+		s.settled()
+		<-time.After(time.Second)
+		left := t.TempDir()
+		s.must(os.CopyFS(left, os.DirFS(s.dir)))
+		p.stop()
+		s.dir = left
+		for id := range int32(many) {
+			store, meta, err := state.OpenBadger(s.partitionDir(id), state.Options{Idle: true})
+			s.must(err)
+			if meta == (state.Meta{}) {
+				t.Errorf("nothing of partition %d is on the disk", id)
+			}
+			s.must(store.Close())
+		}
+	})
 }
 
 // A second owner of the same folder is refused with what to do, and does not touch it.

@@ -59,9 +59,15 @@ func (s *stage) partitions() int { return len(s.lines) }
 // inBubble runs a test on a stage of its own, in a bubble of virtual time.
 func inBubble(t *testing.T, f func(s *stage)) {
 	t.Helper()
+	inBubbleOf(t, 2, f)
+}
+
+// inBubbleOf is inBubble where the topics have so many partitions.
+func inBubbleOf(t *testing.T, partitions int, f func(s *stage)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{t: t, network: link{network: &kfake.VirtualNetwork{}}}
-		s.open(2, s.network.dial, kfake.ListenFn(s.network.network.Listen), kfake.Ports(9092, 9093, 9094))
+		s.open(partitions, s.network.dial, kfake.ListenFn(s.network.network.Listen), kfake.Ports(9092, 9093, 9094))
 		f(s)
 	})
 }
