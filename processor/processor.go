@@ -109,6 +109,7 @@ func (p *Processor) Run(ctx context.Context) error {
 		if ctx.Err() != nil || err == nil {
 			return unlessStopped(ctx, err)
 		}
+		p.faults.addUser(err) // whoever came upon it: a step, a restore, an adoption
 		final, err := diagnose(err)
 		if fenced++; !errors.Is(err, errUnheld) {
 			fenced = 0

@@ -307,10 +307,22 @@ func (r *restored) load(record *kgo.Record) error {
 		return r.leaveOut(key, record)
 	}
 	if err != nil {
-		return fmt.Errorf("%s/%d at offset %d: %w", record.Topic, record.Partition, record.Offset, err)
+		return r.clockless(record, err)
 	}
 	delete(r.aside, key)
 	return nil
+}
+
+// clockless is the error of a record of the partition itself that cannot be read, or of any of a newer version. Nobody
+// can be judged without the clock, and none may be made up: instants of schedules would come twice, or never.
+func (r *restored) clockless(record *kgo.Record, err error) error {
+	err = fmt.Errorf("%s/%d at offset %d: %w", record.Topic, record.Partition, record.Offset, err)
+	if errors.Is(err, trigger.ErrNewer) {
+		return err
+	}
+	return fmt.Errorf("%w: the record of the partition's clock is gone or cannot be read, and no vigil wrote it so: find out who writes to %s. "+
+		"To begin without the past: stop all processors, delete topic %s and the consumer group %s, start again: %w",
+		errFatal, record.Topic, record.Topic, r.part.cfg.Group, err)
 }
 
 // leaveOut loads nothing in place of a record that cannot be read.

@@ -39,7 +39,6 @@ func (p *partition) step(batches [][]*kgo.Record, ends *observed) (err error) {
 			p.faults.add(p.record)
 			err = fmt.Errorf("partition %d: the engine failed: %v\n%s", p.id, v, debug.Stack())
 		}
-		p.faults.addUser(err)
 	}()
 	if err := p.follow(); err != nil || p.more {
 		return err

@@ -140,6 +140,10 @@ func TestBrokerHardStop(t *testing.T) {
 		{"input deleted and made anew, stopped", true, anew, []string{"events", "no offset", "deleted and made anew", "--reset-offsets"}},
 		{"changelog deleted and made anew, running", false, once(func(s *stage) { s.recreate("vigil.state") }), []string{"vigil.state", "deleted and made anew", "begin without the past"}},
 		{"changelog deleted, stopped", true, once(func(s *stage) { s.must(s.cluster.DeleteTopic("vigil.state")) }), []string{"vigil.state", "deleted and made anew", "begin without the past"}},
+		{"changelog shorter than it was", true, once(func(s *stage) {
+			<-time.After(time.Minute) // until the group is empty
+			s.shrink()
+		}), []string{"vigil.state/", "the brokers have lost the state of users", "unclean leader election", "begin without the past"}},
 		{"inputs with more partitions, running", false, once(func(s *stage) { s.grow(input, 4) }), []string{"events", "more partitions", "they had 2", "topic_prefix"}},
 		{"inputs with more partitions, stopped", true, once(func(s *stage) { s.grow(input, 4) }), []string{"vigil.state has 2 partitions", "the inputs ask for 4", "topic_prefix"}},
 		{

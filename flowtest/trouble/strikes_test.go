@@ -2,6 +2,7 @@ package trouble
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -28,6 +29,24 @@ func (s *stage) trim(topic string) {
 	for id := range int32(s.partitions()) {
 		s.must(s.cluster.DeleteRecords(topic, id, s.cluster.PartitionInfo(topic, id).HighWatermark))
 	}
+}
+
+// shrink makes the last commits say that they wrote more to the changelog than it holds: its brokers have lost the rest. The
+// group must be empty.
+func (s *stage) shrink() {
+	s.t.Helper()
+	client := s.connect()
+	defer client.Close()
+	adm := kadm.NewClient(client)
+	offsets, err := adm.FetchOffsets(s.t.Context(), "vigil.processor")
+	s.must(err)
+	var more kadm.Offsets
+	offsets.Each(func(o kadm.OffsetResponse) {
+		at := strings.LastIndex(o.Metadata, `"at":`) + len(`"at":`)
+		o.Metadata = o.Metadata[:at] + "9" + o.Metadata[at:]
+		more.Add(o.Offset)
+	})
+	s.must(adm.CommitAllOffsets(s.t.Context(), "vigil.processor", more))
 }
 
 // grow gives a topic more partitions.
