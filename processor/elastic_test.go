@@ -47,7 +47,7 @@ func (s *stage) join(instance string) (stop func(), l *logged) {
 func (s *stage) owners(members int) map[string][]int32 {
 	s.t.Helper()
 	var got map[string][]int32
-	for range 400 {
+	for range 800 {
 		groups, err := s.adm.DescribeGroups(context.Background(), "vigil.processor")
 		if err != nil {
 			s.t.Fatal(err)
@@ -64,7 +64,7 @@ func (s *stage) owners(members int) map[string][]int32 {
 				n += len(t.Partitions)
 			}
 		}
-		if n == partitions && len(got) == members {
+		if n == s.width && len(got) == members {
 			return got
 		}
 		<-time.After(50 * time.Millisecond)

@@ -34,6 +34,7 @@ type stage struct {
 	adm     *kadm.Client
 	catalog *campaign.Catalog
 	inputs  []string
+	width   int // partitions of the inputs
 	dir     string
 }
 
@@ -61,8 +62,23 @@ func newStage(t *testing.T, campaigns ...string) *stage {
 	}
 	return &stage{
 		t: t, cluster: cluster, client: cl, adm: kadm.NewClient(cl), catalog: campaign.NewCatalog(loaded),
-		inputs: []string{"events"}, dir: t.TempDir(),
+		inputs: []string{"events"}, width: partitions, dir: t.TempDir(),
 	}
+}
+
+// widen reads another topic instead, of more partitions, to which the test's client writes where it says.
+func (s *stage) widen(width int) {
+	s.t.Helper()
+	s.inputs, s.width = []string{"wide"}, width
+	if _, err := s.adm.CreateTopic(s.t.Context(), int32(width), 1, nil, "wide"); err != nil {
+		s.t.Fatal(err)
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(cl.Close)
+	s.client = cl
 }
 
 func (s *stage) config(instance string) processor.Config {
