@@ -116,7 +116,7 @@ func (d *dispatcher) attempt(ctx context.Context) {
 		a := d.s.sender.Send(ctx, t.endpoint, t.Parcel.d)
 		now := time.Now()
 		d.s.meter.Attempted(&a)
-		t.result = core.Result{At: now, Took: max(1, now.Sub(start))} // a clock may be coarse; 0 is no attempt
+		t.result = core.Result{At: now, Took: max(1, now.Sub(start)), Address: t.endpoint.Address()} // a clock may be coarse; 0 is no attempt
 		if !a.Failed || ctx.Err() == nil {
 			t.result.Health, t.result.TimedOut = core.HealthOf(&a), a.Failed && a.Code == egress.CodeTimeout
 			f := core.Decide(t.endpoint.Plan(t.Parcel.d, now), &a)

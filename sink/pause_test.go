@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"vigil/config/endpoints"
 	"vigil/sink/standing"
 	"vigil/webhook"
@@ -158,5 +160,42 @@ func TestOpenGuardIsTold(t *testing.T) {
 		if !strings.Contains(b.text.String(), "the egress guard is open for every URL") {
 			t.Error("an open policy is not in the log")
 		}
+	})
+}
+
+// TestResumedTooEarly: an endpoint that is resumed while it still fails gets another day, and so does one that is mended: it
+// is not paused at the next failure.
+func TestResumedTooEarly(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.cfg.Endpoints[0].Retries = 0
+		b.cfg.Client = append(b.cfg.Client, kgo.FetchMaxWait(time.Minute), kgo.HeartbeatInterval(20*time.Second)) // there are days to wait
+		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(500), nil }
+		s, _, stop := b.editable()
+		b.pass(2 * time.Minute)
+		load := func(prefix string) {
+			for i := range 15 {
+				b.put(fire(fmt.Sprint(prefix, i)))
+				b.pass(time.Minute)
+			}
+		}
+		paused := func() bool { return strings.Count(b.text.String(), "an endpoint is paused") > 0 }
+		load("a")
+		b.pass(24 * time.Hour)
+		if err := standing.Clear(t.Context(), b.client, topics.Endpoints, "shop"); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(time.Second)
+		if load("b"); paused() {
+			t.Error("paused soon after it was resumed")
+		}
+		b.pass(23 * time.Hour)
+		if err := s.SetEndpoints([]endpoints.Endpoint{{Name: "shop", URL: "https://mended.example.com/"}}); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(2 * time.Hour)
+		if load("c"); paused() {
+			t.Error("paused soon after it was mended")
+		}
+		stop()
 	})
 }

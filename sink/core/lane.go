@@ -55,6 +55,7 @@ type Result struct {
 	Took     time.Duration // 0: no attempt was made
 	Health   Health
 	TimedOut bool
+	Address  string // of the endpoint: once it is mended, its failures count anew
 }
 
 // Lane is one endpoint: two queues under one cap, one rate and one hold.
@@ -77,6 +78,7 @@ type Lane[P any] struct {
 	suspect  bool          // counted among those that may hold up the others
 	ill      time.Time     // the first failure since a success; zero: none
 	ills     int           // failures from then on
+	address  string        // that they were at
 }
 
 // Key is the name of the lane.
@@ -184,8 +186,8 @@ func (l *Lane[P]) end(r *Result, strained bool) {
 	switch {
 	case r.Health == Well:
 		l.ill, l.ills = time.Time{}, 0
-	case r.Health == Ill && l.ills == 0:
-		l.ill, l.ills = r.At.Add(-r.Took), 1
+	case r.Health == Ill && (l.ills == 0 || r.Address != l.address):
+		l.ill, l.ills, l.address = r.At.Add(-r.Took), 1, r.Address
 	case r.Health == Ill:
 		l.ills++
 	}

@@ -329,3 +329,35 @@ func TestBusiest(t *testing.T) {
 		t.Errorf("%d of 5 endpoints", len(got))
 	}
 }
+
+// TestIll: failures count from the first since a success, and anew once the endpoint points elsewhere.
+func TestIll(t *testing.T) {
+	ls := core.NewLanes[string](1)
+	for i, step := range []struct {
+		address string
+		health  core.Health
+		since   int // step
+		times   int
+	}{
+		{"a", core.Ill, 0, 1},
+		{"a", core.Alive, 0, 1},
+		{"a", core.Ill, 0, 2},
+		{"b", core.Ill, 3, 1},
+		{"b", core.Ill, 3, 2},
+		{"b", core.Well, -1, 0},
+		{"b", core.Ill, 6, 1},
+		{"b", core.Silent, 6, 1},
+	} {
+		l := fill(ls, "x", core.First, 1)
+		turn, _ := ls.Next(now)
+		at := now.Add(time.Duration(i) * time.Minute)
+		ls.End(turn, core.Result{At: at.Add(time.Second), Took: time.Second, Health: step.health, Address: step.address})
+		want := now.Add(time.Duration(step.since) * time.Minute)
+		if step.since < 0 {
+			want = time.Time{}
+		}
+		if since, times := l.Ill(); !since.Equal(want) || times != step.times {
+			t.Errorf("step %d: %d since %v, want %d since %v", i, times, since, step.times, want)
+		}
+	}
+}

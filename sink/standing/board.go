@@ -136,9 +136,15 @@ func (b *Board) Count(s State) (n int) {
 }
 
 func (b *Board) take(r *kgo.Record) {
-	if !r.Attrs.IsControl() {
-		b.set(func(marks map[string]Mark) { apply(marks, r) })
+	if r.Attrs.IsControl() {
+		return
 	}
+	b.set(func(marks map[string]Mark) {
+		apply(marks, r)
+		if name := string(r.Key); marks[name] == (Mark{}) {
+			marks[name] = Mark{Since: r.Timestamp}
+		}
+	})
 }
 
 // set changes a copy of the marks: readers take no lock.

@@ -24,6 +24,9 @@ const (
 	Paused  State = "paused"  // deliveries are parked until they expire, or until somebody resumes it
 )
 
+// cleared is the state of a mark that was taken back, on a board only: failures count anew from its Since on.
+const cleared State = ""
+
 // Reasons of a pause.
 const (
 	Operator = "operator" // somebody wanted it

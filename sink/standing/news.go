@@ -24,14 +24,14 @@ type News struct {
 // or another instance does not begin to count anew, and one success takes that back.
 func (b *Board) Note(n News) (reason string) {
 	m, known := (*b.marks.Load())[n.Endpoint]
-	known = known && m.Stands(n.Address)
+	known = known && m.State != cleared && m.Stands(n.Address)
 	switch {
 	case known && m.State == Paused:
 	case n.Gone && n.Named:
 		b.put(n, Paused, Gone, n.At)
 		return Gone
 	case n.Well && known:
-		b.clear(n.Endpoint)
+		b.clear(n.Endpoint, n.At)
 	case n.Ill:
 		return b.ill(n, m, known)
 	}
@@ -40,7 +40,7 @@ func (b *Board) Note(n News) (reason string) {
 
 func (b *Board) ill(n News, m Mark, known bool) (reason string) {
 	since := n.Since
-	if known && m.Since.Before(since) {
+	if known || m.State == cleared && m.Since.After(since) { // of a success elsewhere, or an operator, the lane knows nothing
 		since = m.Since
 	}
 	switch lasting := n.At.Sub(since); {
@@ -59,9 +59,12 @@ func (b *Board) put(n News, s State, reason string, since time.Time) {
 	var past []string
 	b.set(func(marks map[string]Mark) {
 		for name, old := range marks {
-			if old.State == Failing && n.At.Sub(old.At) > forgetAfter {
+			switch {
+			case old.State == Failing && n.At.Sub(old.At) > forgetAfter:
 				delete(marks, name)
 				past = append(past, name)
+			case old.State == cleared && n.At.Sub(old.Since) > PauseAfter:
+				delete(marks, name)
 			}
 		}
 		marks[n.Endpoint] = m
@@ -77,8 +80,8 @@ func (b *Board) put(n News, s State, reason string, since time.Time) {
 	b.send(r)
 }
 
-func (b *Board) clear(endpoint string) {
-	b.set(func(marks map[string]Mark) { delete(marks, endpoint) })
+func (b *Board) clear(endpoint string, now time.Time) {
+	b.set(func(marks map[string]Mark) { marks[endpoint] = Mark{Since: now} })
 	b.send(&kgo.Record{Topic: b.topic, Key: []byte(endpoint)})
 }
 

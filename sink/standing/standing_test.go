@@ -30,7 +30,8 @@ func inBubble(t *testing.T, exists bool, f func(t *testing.T, opts []kgo.Opt)) {
 			t.Fatal(err)
 		}
 		t.Cleanup(cluster.Close)
-		f(t, []kgo.Opt{kgo.Dialer(vn.DialContext), kgo.SeedBrokers(cluster.ListenAddrs()...)})
+		// A board waits for days: one fetch lasts long, until something comes.
+		f(t, []kgo.Opt{kgo.Dialer(vn.DialContext), kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.FetchMaxWait(10 * time.Minute)})
 	})
 }
 
@@ -92,15 +93,9 @@ func TestGonePausesForAllAndForGood(t *testing.T) {
 			if m := marks["shop"]; err != nil || m.Reason != standing.Gone || len(marks) != 1 {
 				t.Errorf("read %v, %v", marks, err)
 			}
-			client, err := kgo.NewClient(opts...)
-			if err != nil {
+			if err := resume(t, opts); err != nil {
 				t.Fatal(err)
 			}
-			if err := standing.Clear(t.Context(), client, topic, "shop"); err != nil {
-				t.Fatal(err)
-			}
-			client.Close()
-			pass(time.Second)
 			if second.State("shop", "a") == standing.Paused || third.State("shop", "a") == standing.Paused {
 				t.Error("still paused after it was resumed")
 			}
@@ -146,6 +141,53 @@ func TestOneSuccessAnywhereStartsAnew(t *testing.T) {
 		stopFirst()
 		stopSecond()
 	})
+}
+
+// TestWhatWasTakenBackStartsAnew: a sink that itself has seen nothing but failures for longer than a day pauses an endpoint
+// 24 h after the newest success at any instance, or after an operator has resumed it, and not at its next failure.
+func TestWhatWasTakenBackStartsAnew(t *testing.T) {
+	inBubble(t, true, func(t *testing.T, opts []kgo.Opt) {
+		begin := time.Now()
+		first, stopFirst := start(t, opts)
+		second, stopSecond := start(t, opts)
+		fail := func(until time.Duration) (paused time.Duration) {
+			for time.Since(begin) < until {
+				n := standing.News{Endpoint: "shop", Address: "a", Named: true, Ill: true, Since: begin, Failures: 100, At: time.Now()}
+				if first.Note(n) != "" {
+					return time.Since(begin)
+				}
+				pass(10 * time.Minute)
+			}
+			return 0
+		}
+		fail(20 * time.Hour)
+		second.Note(standing.News{Endpoint: "shop", Address: "a", Named: true, Well: true, At: time.Now()})
+		pass(time.Second)
+		if at := fail(50 * time.Hour); at.Round(time.Hour) != 44*time.Hour {
+			t.Errorf("paused after %v, the success was after 20 h", at)
+		}
+		if err := resume(t, opts); err != nil {
+			t.Fatal(err)
+		}
+		resumed := time.Since(begin)
+		if at := fail(100*time.Hour) - resumed; at.Round(time.Hour) != 24*time.Hour {
+			t.Errorf("paused %v after it was resumed", at)
+		}
+		stopFirst()
+		stopSecond()
+	})
+}
+
+// resume is what an operator does to resume an endpoint.
+func resume(t *testing.T, opts []kgo.Opt) error {
+	t.Helper()
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	defer pass(time.Second)
+	return standing.Clear(t.Context(), client, topic, "shop")
 }
 
 // A mark of an address that nobody sends to any more is taken back when another one is written: what is known of
