@@ -124,6 +124,29 @@ func TestFencedBeforeItHoldsAnything(t *testing.T) {
 	}
 }
 
+// So does one that held partitions before: a late request to join of its own has made a member that nobody is, and the group
+// waits for it as long as a session lasts.
+func TestFencedByAGhostOfItsOwn(t *testing.T) {
+	s := newStage(t, onBuy)
+	_, ended := s.held("a")
+	late := s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.SyncGroup}, Err: kerr.FencedInstanceID, Count: 1})
+	ghost := s.cluster.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.FencedInstanceID, Count: 4, When: func(kmsg.Request) bool { return late.Hits() > 0 },
+	})
+	s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.ProducerFenced, Count: 1})
+	s.send("ada", "buy", "e2", time.Now())
+	want := []string{fire("buy", "ada", "e1", ""), fire("buy", "ada", "e2", "")}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.fires(2, 20*time.Second)); diff != "" || ghost.Hits() < 4 {
+		t.Errorf("the ghost was met %d times: %s", ghost.Hits(), diff)
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("it ended with %v, but the instance was nobody's", err)
+	default:
+	}
+}
+
 // One that held partitions when it was fenced does not take its instance back.
 func TestFencedWhileItHolds(t *testing.T) {
 	s := newStage(t, onBuy)

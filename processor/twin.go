@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	askGroup  = 5 * time.Second // for the group's answer
-	maxFenced = 3               // sessions in a row that are fenced before they held anything
+	askGroup  = 5 * time.Second                // for the group's answer
+	maxFenced = 3                              // sessions in a row that are fenced before they held anything
+	ghostLife = sessionTimeout + 5*time.Second // behind it a member that nobody is has lost its place
 )
 
 // errUnheld marks a session that was fenced before it held a partition. What took its instance may be no other process
@@ -24,6 +25,7 @@ var errUnheld = errors.New("before it held a partition")
 type membership struct {
 	member     string
 	generation int32
+	held       bool // that session held a partition
 }
 
 // left is called with what ended a session, before its client is closed. It keeps the membership, and marks what errUnheld
@@ -31,6 +33,7 @@ type membership struct {
 func (s *session) left(err error) error {
 	if s.held || s.membership.member != "" {
 		s.membership.member, s.membership.generation = s.kafka.Client().GroupMetadata()
+		s.membership.held = s.held
 	}
 	if errors.Is(err, kerr.FencedInstanceID) && !s.held {
 		return fmt.Errorf("%w: %w", errUnheld, err)
@@ -40,11 +43,26 @@ func (s *session) left(err error) error {
 
 // stillOurs errs where the group has given the instance to another process since the last session: this process was frozen
 // or cut off, was taken for dead, and was replaced. Whatever ended that session, the next one must not join before the group
-// was asked: it would take the instance back, and the two would fence each other for ever.
+// was asked: it would take the instance back, and the two would fence each other for ever. Where that session held nothing, the
+// instance may be nobody's: a request to join of its own came late, and the group waits for one who never heard of it. That
+// passes, another process does not.
 func (p *Processor) stillOurs(ctx context.Context) error {
-	if p.membership.member == "" {
-		return nil
+	for began := time.Now(); p.membership.member != ""; {
+		err := p.askInstance(ctx)
+		if !errors.Is(err, kerr.FencedInstanceID) || p.membership.held || time.Since(began) > ghostLife {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(heartbeats):
+		}
 	}
+	return nil
+}
+
+// askInstance asks the group whether the instance is another's.
+func (p *Processor) askInstance(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askGroup)
 	defer cancel()
 	req := kmsg.NewPtrHeartbeatRequest()
