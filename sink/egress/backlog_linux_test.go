@@ -1,8 +1,11 @@
 package egress
 
 import (
+	"bytes"
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"strconv"
 	"syscall"
 	"testing"
@@ -11,9 +14,9 @@ import (
 	"vigil/sink/guard"
 )
 
-// backlogRows fill the queue of connections that nobody accepts: the kernel then drops every SYN.
+// backlogRows run out of descriptors, and fill the queue of connections that nobody accepts: the kernel then drops every SYN.
 func backlogRows() []row {
-	return []row{{name: "full SYN backlog", run: func(t *testing.T) {
+	return []row{{name: "no descriptors left", run: withoutDescriptors}, {name: "full SYN backlog", run: func(t *testing.T) {
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -47,4 +50,45 @@ func backlogRows() []row {
 			t.Errorf("took %v", took)
 		}
 	}}}
+}
+
+const limitVariable = "EGRESS_TEST_DESCRIPTORS"
+
+// withoutDescriptors runs TestNoDescriptors in a process of its own, which may then run out of them.
+func withoutDescriptors(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNoDescriptors$", "-test.v")
+	cmd.Env = append(os.Environ(), limitVariable+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: TestNoDescriptors")) {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// TestNoDescriptors is the child: a process that may open no more files spends no attempt, and sends again as soon as it may.
+func TestNoDescriptors(t *testing.T) {
+	if os.Getenv(limitVariable) == "" {
+		t.Skip("run by the table in a process of its own")
+	}
+	f, s := serve(t, say(okHead+"Content-Length: 0\r\n\r\n")), openSender(t)
+	require(t, attempt(t, s, f.url), "success 200")
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = 256
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	var open []*os.File
+	for {
+		one, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		open = append(open, one)
+	}
+	require(t, attempt(t, s, f.url), "ours no_descriptors")
+	for _, one := range open {
+		one.Close()
+	}
+	require(t, attempt(t, s, f.url), "success 200")
 }
