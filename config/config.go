@@ -74,6 +74,7 @@ type Sink struct {
 	DefaultSecrets []string `yaml:"default_secrets" range:"env:NAME or file:PATH" doc:"Secrets that sign webhooks to a 'url' of a campaign; several while one is being replaced."`
 	AllowPorts     []string `yaml:"allow_ports" numbers:"" range:"ports from 1 to 65535" doc:"Ports that a 'url' of a campaign may name besides 80, 443, 8080 and 8443; an endpoints file may name any that is not always refused."`
 	Deny           []string `yaml:"deny" range:"addresses or ranges such as 10.42.0.0/16" doc:"Addresses that no webhook may reach, 'allow_private' or not: pods, services, brokers."`
+	NAT64          string   `yaml:"nat64" oneof:"refuse,allow" doc:"Whether an address of 64:ff9b::/96 is judged by the IPv4 address that it carries, for clusters that have IPv6 only; else it is refused."`
 	Proxy          string   `yaml:"proxy" range:"http://HOST:PORT or https://HOST:PORT, or empty" doc:"Egress proxy that all webhooks leave through, by CONNECT to an address that the guard has judged; never taken from the environment."`
 	ProxyAuth      string   `yaml:"proxy_auth" range:"env:NAME or file:PATH, or empty" doc:"Where user:password of the proxy is."`
 	Responses      string   `yaml:"responses" oneof:"discard,keep" doc:"Whether the first 4 KiB of an answer are kept in PREFIX.attempts, where they are printable."`
@@ -107,7 +108,7 @@ func Default() Config {
 			AllowedLateness: 2 * time.Second, MaxEventAge: 2 * time.Hour, MaxFireDelay: 24 * time.Hour,
 			CommitInterval: 100 * time.Millisecond, CheckpointInterval: 3 * time.Second, ClockGrace: time.Second,
 		},
-		Sink:  Sink{MaxInFlight: 256, DefaultSecrets: []string{}, AllowPorts: []string{}, Deny: []string{}, Responses: "discard"},
+		Sink:  Sink{MaxInFlight: 256, DefaultSecrets: []string{}, AllowPorts: []string{}, Deny: []string{}, NAT64: "refuse", Responses: "discard"},
 		Admin: Admin{Listen: "127.0.0.1:9321"},
 		Log:   Log{Level: "info", Format: "auto"},
 	}

@@ -14,6 +14,6 @@ func egressPolicy(c config.Sink) egress.Policy {
 	denied, _ := endpoints.Ranges(c.Deny)
 	return egress.Policy{
 		Version: build().Version, MaxInFlight: c.MaxInFlight, DefaultSecrets: c.DefaultSecrets, LookupEnv: os.LookupEnv,
-		AllowPorts: ports, Deny: denied, KeepResponses: c.Responses == "keep", Proxy: c.Proxy, ProxyAuth: c.ProxyAuth,
+		AllowPorts: ports, Deny: denied, NAT64: c.NAT64 == "allow", KeepResponses: c.Responses == "keep", Proxy: c.Proxy, ProxyAuth: c.ProxyAuth,
 	}
 }

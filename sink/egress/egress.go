@@ -25,6 +25,7 @@ type Policy struct {
 	AllowHTTP     bool           // development: every URL may be http://
 	AllowPorts    []uint16       // ports for inline URLs besides 80, 443, 8080 and 8443
 	Deny          []netip.Prefix // refused besides the special-purpose ranges: pods, services, brokers
+	NAT64         bool           // 64:ff9b::/96 is judged by the IPv4 addresses that it carries
 	KeepResponses bool           // the first 4 KiB of an answer are kept, where printable
 	Proxy         string         // http://HOST:PORT or https://HOST:PORT that everything leaves through; empty: none
 	ProxyAuth     string         // its user:password; env:NAME or file:PATH
@@ -46,6 +47,6 @@ func (p *Policy) open() (*guard.Network, error) {
 		}
 	}
 	return guard.Open(guard.Settings{
-		Denied: p.Deny, Lookup: p.LookupIP, Proxy: p.Proxy, Credentials: credentials, Agent: "vigil/" + p.Version, RootCAs: p.RootCAs,
+		Denied: p.Deny, NAT64: p.NAT64, Lookup: p.LookupIP, Proxy: p.Proxy, Credentials: credentials, Agent: "vigil/" + p.Version, RootCAs: p.RootCAs,
 	})
 }

@@ -262,7 +262,7 @@ func (e *Endpoint) check(p *Policy, u *url.URL) error {
 	case e.ports != nil && !slices.Contains(e.ports, port):
 		return &guard.BlockedError{Setting: "port"}
 	}
-	return guard.Guard{AllowPrivate: e.private, Denied: p.Deny}.Host(u.Hostname(), port)
+	return guard.Guard{AllowPrivate: e.private, NAT64: p.NAT64, Denied: p.Deny}.Host(u.Hostname(), port)
 }
 
 // port is the port of a URL, by its scheme where it names none.

@@ -341,6 +341,17 @@ func ruleRows() []row {
 				t.Error("it was reached")
 			}
 		}},
+		{name: "IPv6 only, with NAT64", run: func(t *testing.T) {
+			w := newWorld(t, nil)
+			for address, want := range map[string]string{"64:ff9b::8.8.8.8": fine, "64:ff9b::10.0.0.1": blocked, "64:ff9b::169.254.169.254": blocked} {
+				p := behind(w.hop, w.names)
+				p.NAT64 = true
+				require(t, sendTo(t, senderOf(t, p), "http://["+address+"]/", patience), want)
+			}
+			if got := w.hop.targets(); len(got) != 1 || got[0] != "[64:ff9b::808:808]:80" {
+				t.Errorf("the proxy was asked for %v", got)
+			}
+		}},
 		{name: "the token URL is guarded", run: func(t *testing.T) {
 			w := newWorld(t, func(name string, _ int) said {
 				if name == "id.example" {

@@ -31,6 +31,9 @@ var (
 	refused6 = prefixes("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
 )
 
+// nat64 is where a network that has IPv6 only reaches the public IPv4 (RFC 6052): the last four bytes are its address.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
 // private is what allow_private opens: loopback and the private ranges. Link-local addresses and the metadata
 // services of clouds stay closed.
 var (
@@ -69,6 +72,7 @@ func (e *HostError) Error() string { return e.why }
 // Guard refuses addresses that a webhook must not reach (delivery 8.2). It judges the concrete address of every dial.
 type Guard struct {
 	AllowPrivate bool           // loopback and private ranges are fine
+	NAT64        bool           // an address of 64:ff9b::/96 is as good as the IPv4 address that it carries
 	Denied       []netip.Prefix // the operator's own, never fine
 	lookup       LookupIP       // used by Dial
 	proxy        *proxy         // as lookup; nil: none
@@ -81,6 +85,9 @@ func (g Guard) Address(addr netip.Addr, port uint16) error {
 		return &BlockedError{"port"}
 	case addr.Zone() != "", within(addr.Unmap(), g.Denied):
 		return &BlockedError{"address"}
+	case g.NAT64 && nat64.Contains(addr):
+		b := addr.As16()
+		return g.Address(netip.AddrFrom4([4]byte(b[12:])), port)
 	case g.AllowPrivate && within(addr, private) && !within(addr, metadata):
 		return nil
 	case addr.Is4() && !within(addr, refused4):

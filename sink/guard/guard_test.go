@@ -66,6 +66,41 @@ func TestGuardRefusesEveryAddressOfItsPrefixes(t *testing.T) {
 	})
 }
 
+// TestNAT64 judges an address by the one that it carries, where the cluster wants that, and by the operator's ranges for both.
+func TestNAT64(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		prefix := rapid.SampledFrom(append(prefixes("0.0.0.0/0", "8.8.8.0/24"), refused4...)).Draw(t, "prefix")
+		carried := below(t, prefix)
+		b, four := nat64.Addr().As16(), carried.As4()
+		copy(b[12:], four[:])
+		addr := netip.AddrFrom16(b)
+		for _, private := range []bool{false, true} {
+			if (Guard{AllowPrivate: private}).Address(addr, 443) == nil {
+				t.Fatalf("%s is allowed where nobody wants it", addr)
+			}
+			g := Guard{AllowPrivate: private, NAT64: true}
+			if got, want := g.Address(addr, 443) == nil, g.Address(carried, 443) == nil; got != want {
+				t.Fatalf("%s: allowed is %v, %s: %v", addr, got, carried, want)
+			}
+			for _, denied := range []netip.Prefix{netip.PrefixFrom(carried, 24), nat64} {
+				g.Denied = []netip.Prefix{denied}
+				if g.Address(addr, 443) == nil {
+					t.Fatalf("%s is allowed, %s is denied", addr, denied)
+				}
+			}
+		}
+	})
+	g := Guard{NAT64: true}
+	for _, text := range []string{"64:ff9b::8.8.8.8%eth0", "64:ff9b:1::8.8.8.8", "64:ff9b::1:8.8.8.8", "64:ff9b::8.8.8.8"} {
+		if got := g.Address(netip.MustParseAddr(text), 443) == nil; got != (text == "64:ff9b::8.8.8.8") {
+			t.Errorf("%s: allowed is %v", text, got)
+		}
+	}
+	if g.Address(netip.MustParseAddr("64:ff9b::8.8.8.8"), 22) == nil {
+		t.Error("port 22 is allowed")
+	}
+}
+
 func below(t *rapid.T, prefix netip.Prefix) netip.Addr {
 	b := prefix.Addr().AsSlice()
 	random := rapid.SliceOfN(rapid.Byte(), len(b), len(b)).Draw(t, "bits")

@@ -9,6 +9,7 @@ import (
 // Settings are what all dials of a process have in common.
 type Settings struct {
 	Denied      []netip.Prefix
+	NAT64       bool           // see Guard
 	Lookup      LookupIP       // nil: the system's resolver
 	Proxy       string         // http://HOST:PORT or https://HOST:PORT; empty: none
 	Credentials string         // of the proxy, user:password; empty: none
@@ -19,6 +20,7 @@ type Settings struct {
 // Network makes guards that share a resolver and a proxy.
 type Network struct {
 	denied []netip.Prefix
+	nat64  bool
 	lookup LookupIP
 	proxy  *proxy // nil: none
 }
@@ -29,10 +31,10 @@ func Open(s Settings) (*Network, error) {
 		s.Lookup = net.DefaultResolver.LookupNetIP
 	}
 	hop, err := newProxy(&s)
-	return &Network{denied: s.Denied, lookup: (&resolver{lookup: s.Lookup}).find, proxy: hop}, err
+	return &Network{denied: s.Denied, nat64: s.NAT64, lookup: (&resolver{lookup: s.Lookup}).find, proxy: hop}, err
 }
 
 // Guard judges dials, with or without allow_private.
 func (n *Network) Guard(private bool) Guard {
-	return Guard{AllowPrivate: private, Denied: n.denied, lookup: n.lookup, proxy: n.proxy}
+	return Guard{AllowPrivate: private, NAT64: n.nat64, Denied: n.denied, lookup: n.lookup, proxy: n.proxy}
 }
