@@ -274,12 +274,13 @@ func (ls *Lanes[P]) Drop(gone func(P) bool) {
 // NextWake is when Next should be asked again though nothing happened; false where never.
 func (ls *Lanes[P]) NextWake() (time.Time, bool) { return ls.asleep.Next() }
 
-// pick says which ring is served: Rest gets every second place, up to its share, while First waits.
+// pick says which ring is served: Rest gets every second place, up to its share, while First waits. Where that share is
+// less than a place, it gets one every fourth time.
 func (ls *Lanes[P]) pick() (q Queue, any bool) {
 	first, rest := len(ls.ring[First]) > 0, len(ls.ring[Rest]) > 0
 	if first && rest {
 		ls.turn++
-		if ls.turn%2 == 0 && (ls.flying[Rest]+1)*100 <= ls.max*retryShare {
+		if ls.turn%2 == 0 && (ls.flying[Rest]+1)*100 <= ls.max*retryShare || ls.turn%4 == 0 && ls.flying[Rest] == 0 {
 			return Rest, true
 		}
 		return First, true

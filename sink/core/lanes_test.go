@@ -130,6 +130,28 @@ func TestRetriesLeaveRoomForFirstAttempts(t *testing.T) {
 	}
 }
 
+// TestFewPlacesAreShared: where 30 % of the places are less than one, retries get one now and then: they must not wait until no
+// first attempt does.
+func TestFewPlacesAreShared(t *testing.T) {
+	for _, places := range []int{1, 2, 3, 4, 10} {
+		ls := core.NewLanes[string](places)
+		fill(ls, "first-", core.First, 1000)
+		fill(ls, "rest-", core.Rest, 1000)
+		rest, all := 0, 0
+		for flying := take(ls, now); all < 400; all++ { // one ends, one begins
+			ls.End(flying[0], well(time.Millisecond))
+			next, _ := ls.Next(now)
+			flying = append(flying[1:], next)
+			if next.Parcel[:4] == "rest" {
+				rest++
+			}
+		}
+		if rest < all*20/100 || rest > all*30/100 {
+			t.Errorf("retries got %d of %d turns at %d places", rest, all, places)
+		}
+	}
+}
+
 func TestHoldParksWhatWaits(t *testing.T) {
 	ls := core.NewLanes[string](1)
 	l := fill(ls, "a", core.First, 3)
