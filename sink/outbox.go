@@ -40,9 +40,9 @@ type outcome struct {
 func (o *outbox) settle(p *parcel, f core.Fate) {
 	now := time.Now()
 	o.sink.meter.Settled(f)
-	o.log(p, f)
 	records := make([]*kgo.Record, 0, 2)
 	if f.Outcome != webhook.Parked || p.part.tier < core.TierShort { // going round in the parking is no news
+		o.log(p, f)
 		records = append(records, o.attempt(p, f, now))
 	}
 	switch f.Outcome {
