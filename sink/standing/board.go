@@ -18,9 +18,9 @@ import (
 const PauseAfter = 24 * time.Hour
 
 const (
-	markAfter   = 5 * time.Minute // of failures before they are written down
-	forgetAfter = 7 * 24 * time.Hour
-	fewFailures = 10 // that an instance must have seen itself before it pauses
+	markAfter   = 5 * time.Minute    // of failures before they are written down
+	forgetAfter = 7 * 24 * time.Hour // for a failing one: nobody uses it, or it would be paused or well by then
+	fewFailures = 10                 // that an instance must have seen itself before it pauses
 	readyWithin = 10 * time.Second
 	againAfter  = time.Minute // a topic that cannot be read is tried again
 	maxOutgoing = 1024        // changes that wait to be written
