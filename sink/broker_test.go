@@ -130,7 +130,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	put(50)
 	stopThird := b.start()
 	put(100)
-	b.settle()
+	b.settle(topics.Webhooks)
 	stopSecond()
 	stopThird()
 	b.wantEachOnce(sent)

@@ -168,6 +168,25 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// TestExpiryInFlight: an attempt that is under way when expires_at passes ends as it ends; no retry follows it.
+func TestExpiryInFlight(t *testing.T) {
+	for bad, after := range map[string][]string{"": {"1 delivered"}, "shop.example.com": {"1 dead http_500"}} {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.respond = hanging(bad)
+			stop := b.start()
+			b.pass(time.Second)
+			until := time.Now().Add(2 * time.Second)
+			b.put(fire("a1", func(d *webhook.Delivery) { d.ExpiresAt = &until }))
+			b.pass(time.Minute)
+			stop()
+			want(t, "attempts", b.attempts(), after)
+			if n := len(b.seen()); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
 // TestJitterExpiresNothing: a retry that is due before expires_at is made before it. The last moment is no time to wait for:
 // a timer is always late by a little, and then nothing is sent any more.
 func TestJitterExpiresNothing(t *testing.T) {

@@ -277,11 +277,14 @@ func want[T any](t *testing.T, what string, got, want []T) {
 	}
 }
 
-// settle waits until all is committed, for 20 s at most.
-func (b *bench) settle() {
+// settle waits until all of some topics is committed, one after the other, for 20 s at most.
+func (b *bench) settle(topics ...string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); b.unfinished(topics.Webhooks) > 0 && time.Now().Before(deadline); {
-		b.pass(20 * time.Millisecond)
+	deadline := time.Now().Add(20 * time.Second)
+	for _, topic := range topics {
+		for b.unfinished(topic) > 0 && time.Now().Before(deadline) {
+			b.pass(20 * time.Millisecond)
+		}
 	}
 }
 

@@ -3,23 +3,26 @@ package sink_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TestRollingRestart: three sinks are restarted one after the other while deliveries come and some always are in flight;
-// each is sent once. It runs on the real clock, as TestMembersComeAndGo.
+// TestRollingRestart: three sinks are restarted one after the other while deliveries come and some always are in flight or
+// wait for a retry; each attempt is made once. It runs on the real clock, as TestMembersComeAndGo.
 func TestRollingRestart(t *testing.T) {
 	for name, static := range map[string]bool{"members that leave": false, "members with a name": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, nil, kgo.HeartbeatInterval(50*time.Millisecond))
+			b.cfg.Endpoints[0].RetryDelays = []time.Duration{time.Second}
+			fails := func(id string) bool { return strings.HasSuffix(id, "7") } // the first time
 			b.respond = func(_ int, r *http.Request) (*http.Response, error) {
 				select {
 				case <-time.After(30 * time.Millisecond):
-					return answer(200), nil
+					return answer(map[bool]int{true: 500, false: 200}[fails(r.Header.Get("Webhook-Id")) && r.Header.Get("Vigil-Attempt") == "1"]), nil
 				case <-r.Context().Done():
 					return nil, r.Context().Err()
 				}
@@ -51,11 +54,19 @@ func TestRollingRestart(t *testing.T) {
 				stops[i] = start(i)
 				put(60)
 			}
-			b.settle()
+			b.settle(topics.Webhooks, topics.Retry1)
 			for _, stop := range stops {
 				stop()
 			}
-			b.wantEachOnce(sent)
+			count, retries := map[string]int{}, 0
+			for _, h := range b.seen() {
+				if count[h.id+"/"+h.attempt]++; h.attempt == "2" {
+					retries++
+				}
+			}
+			if len(count) != sent+retries || len(b.seen()) != len(count) || retries != sent/10 || b.unfinished(topics.Webhooks)+b.unfinished(topics.Retry1) != 0 {
+				t.Errorf("%d fires, %d retries: %d attempts in %d requests", sent, retries, len(count), len(b.seen()))
+			}
 		})
 	}
 }
