@@ -14,11 +14,12 @@ import (
 	"vigil/sink/standing"
 )
 
-// TestAlerts: every metric in deploy/alerts.yml is one of ours, and so is every value of a label.
-func TestAlerts(t *testing.T) {
+// values are all metrics of a sink, each with its labels as "name=value".
+func values(t *testing.T) map[string][]string {
+	t.Helper()
 	registry := prometheus.NewRegistry()
 	_, err := meter.New(registry, meter.Sources{
-		Oldest: func(core.Tier) float64 { return 0 }, Marks: func(standing.State) int { return 0 }, Loads: func() []core.Load { return nil },
+		Oldest: func(core.Tier) float64 { return 0 }, Marks: func(standing.State) int { return 0 }, Loads: func() []core.Load { return []core.Load{{}} },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -27,15 +28,34 @@ func TestAlerts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := map[string][]string{} // by metric, "label=value"
+	all := map[string][]string{}
 	for _, f := range families {
-		values[f.GetName()] = []string{}
+		all[f.GetName()] = []string{}
 		for _, m := range f.Metric {
 			for _, l := range m.Label {
-				values[f.GetName()] = append(values[f.GetName()], l.GetName()+"="+l.GetValue())
+				all[f.GetName()] = append(all[f.GetName()], l.GetName()+"="+l.GetValue())
 			}
 		}
 	}
+	return all
+}
+
+// TestMetricsAreDocumented: docs/delivery.md names every metric of the sink.
+func TestMetricsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/delivery.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range values(t) {
+		if !regexp.MustCompile("`" + name + "[`{]").Match(text) {
+			t.Errorf("%s is not in docs/delivery.md", name)
+		}
+	}
+}
+
+// TestAlerts: every metric in deploy/alerts.yml is one of ours, and so is every value of a label.
+func TestAlerts(t *testing.T) {
+	metrics := values(t)
 	text, err := os.ReadFile("../../deploy/alerts.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +69,7 @@ func TestAlerts(t *testing.T) {
 			t.Errorf("%s: no expression, or no summary", name)
 			continue
 		}
-		known, ok := values[found[1]]
+		known, ok := metrics[found[1]]
 		if !ok {
 			t.Errorf("%s: there is no metric %s", name, found[1])
 		}
