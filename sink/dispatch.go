@@ -169,7 +169,7 @@ func (d *dispatcher) finished(t *try) {
 	}
 	d.tell(t, now)
 	d.s.meter.Breakers(d.breakers.Open(), opened)
-	if t.hold != nil {
+	if t.hold != nil && t.Lane.At(t.result.Address) {
 		d.lanes.Hold(t.Lane, *t.hold, now, func(p *parcel) { d.parkIn(t.Lane, p, core.ParkHeld, t.Lane.Held()) })
 	}
 	d.checkLeaves()

@@ -2,6 +2,7 @@ package sink_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -79,6 +80,39 @@ func TestEndpointMendedInFlight(t *testing.T) {
 		want(t, "hosts", got, []string{"inline.example.com", "mended.example.com", "mended.example.com", "shop.example.com"})
 		if n := len(b.delivered()); n != 3 || len(b.deadCodes()) != 0 {
 			t.Errorf("%d of 3 delivered, dead %v", n, b.deadCodes())
+		}
+	})
+}
+
+// TestEndpointMendedWhileHeld: a hold, and what is known of how slow an endpoint is, are those of its address. An answer of the
+// old address that comes late holds nobody.
+func TestEndpointMendedWhileHeld(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.respond = func(n int, r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "mended.example.com" {
+				return answer(200), nil
+			}
+			<-time.After(map[bool]time.Duration{true: 4 * time.Second}[n == 2])
+			return answer(429, "Retry-After", "900"), nil
+		}
+		s, _, stop := b.editable()
+		b.put(fire("a1"), fire("a2", func(d *webhook.Delivery) { d.User = "u2" }))
+		b.pass(time.Second)
+		if err := s.SetEndpoints([]endpoints.Endpoint{{Name: "shop", URL: "https://mended.example.com/", Retries: 2}}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 { // before and after the late answer
+			b.put(fire(fmt.Sprint("b", i)))
+			b.pass(3 * time.Second)
+		}
+		done := b.delivered()
+		if !done["b0"] || !done["b1"] || !done["b2"] {
+			t.Errorf("delivered %v: the new address is held", done)
+		}
+		b.pass(20 * time.Minute)
+		stop()
+		if n := len(b.delivered()); n != 5 {
+			t.Errorf("%d of 5 delivered", n)
 		}
 	})
 }

@@ -34,6 +34,7 @@ const (
 type Limits struct {
 	InFlight int     // attempts at a time; 0: 64
 	Rate     float64 // attempts a second; 0: no limit
+	Address  string  // where it is: once it is mended, what was learnt of it says nothing more
 }
 
 // shared are the limits of this instance: at least one attempt at a time, and rounded down, so that all instances together
@@ -132,8 +133,14 @@ func (l *Lane[P]) ramping() bool {
 
 func (l *Lane[P]) waiting() int { return len(l.queues[First]) + len(l.queues[Rest]) }
 
+// At tells whether the endpoint is still at this address.
+func (l *Lane[P]) At(address string) bool { return l.limits.Address == address }
+
 // use takes over the newest limits, and the share of them that is ours. What was saved up is not given anew.
 func (l *Lane[P]) use(limits Limits, share float64, now time.Time) {
+	if !l.At(limits.Address) {
+		l.held, l.latency, l.failing, l.ceiling = time.Time{}, firstLatency, false, newCeiling()
+	}
 	inFlight, perSecond := limits.shared(share)
 	burst := max(1, int(perSecond/10))
 	switch {

@@ -151,7 +151,9 @@ func (s *Endpoints) Find(name string) *Endpoint {
 }
 
 // Limits are what the endpoint may be asked to bear.
-func (e *Endpoint) Limits() core.Limits { return core.Limits{InFlight: e.inFlight, Rate: e.rate} }
+func (e *Endpoint) Limits() core.Limits {
+	return core.Limits{InFlight: e.inFlight, Rate: e.rate, Address: e.address}
+}
 
 // Host is the host:port of a named endpoint; empty for inline URLs, which have their own each.
 func (e *Endpoint) Host() string {
