@@ -177,16 +177,16 @@ func (p *partition) committedAll() {
 	p.clear()
 }
 
-// errAborted ends a session after a clean abort: nothing is lost, another one reads the same records again.
-var errAborted = errors.New("transaction aborted with several inputs")
-
-// aborted undoes the transaction on all partitions; the client reads from the committed offsets again. With several
-// inputs what was polled and held back is not of that kind, so the session starts anew.
+// aborted undoes the transaction on all partitions and has the client read from the committed offsets again: those of ours, for
+// the client takes all that was polled for committed, also what was held back.
 func (s *session) aborted() error {
 	s.metrics.aborts.Inc()
+	s.rewind()
 	for _, part := range s.partitions {
 		clear(part.queue)
+		clear(part.known)
 		copy(part.read, part.committed)
+		part.lastRT, part.lastTopic = 0, 0
 		if part.engine == nil {
 			continue
 		}
@@ -207,10 +207,21 @@ func (s *session) aborted() error {
 		}
 	}
 	s.cfg.Log.Info().Msg("transaction aborted, its work is undone")
-	if len(s.inputs) > 1 {
-		return errAborted
-	}
 	return nil
+}
+
+// rewind sets the client's positions to the committed offsets.
+func (s *session) rewind() {
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	for i, topic := range s.inputs {
+		offsets[topic] = map[int32]kgo.EpochOffset{}
+		for id, part := range s.partitions {
+			if part.committed[i] >= 0 {
+				offsets[topic][id] = kgo.EpochOffset{Epoch: -1, Offset: part.committed[i]}
+			}
+		}
+	}
+	s.kafka.Client().SetOffsets(offsets)
 }
 
 func (p *partition) clear() {

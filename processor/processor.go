@@ -131,9 +131,9 @@ func (p *Processor) Run(ctx context.Context) error {
 	}
 }
 
-// unlessStopped is err, or nil where a stop is what ended it: there was nothing to finish yet, or what there was is undone.
+// unlessStopped is err, or nil where a stop is what ended it: there was nothing to finish yet.
 func unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errAborted)) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
