@@ -59,9 +59,9 @@ func (s *stage) owners(members int) map[string][]int32 {
 			if !ok || m.InstanceID == nil {
 				continue
 			}
-			for _, t := range c.Topics {
-				got[*m.InstanceID] = append(got[*m.InstanceID], t.Partitions...)
-				n += len(t.Partitions)
+			if ids := s.whole(c); len(ids) > 0 {
+				got[*m.InstanceID] = ids
+				n += len(ids)
 			}
 		}
 		if n == s.width && len(got) == members {
@@ -71,6 +71,19 @@ func (s *stage) owners(members int) map[string][]int32 {
 	}
 	s.t.Fatalf("the partitions are not shared by %d: %v", members, got)
 	return nil
+}
+
+// whole are the partitions of which a member has all inputs.
+func (s *stage) whole(share *kmsg.ConsumerMemberAssignment) (ids []int32) {
+	has := map[int32]int{}
+	for _, t := range share.Topics {
+		for _, id := range t.Partitions {
+			if has[id]++; has[id] == len(s.inputs) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
 }
 
 // buys sends one event to each partition and returns its fire.

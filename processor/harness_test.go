@@ -66,11 +66,11 @@ func newStage(t *testing.T, campaigns ...string) *stage {
 	}
 }
 
-// widen reads another topic instead, of more partitions, to which the test's client writes where it says.
-func (s *stage) widen(width int) {
+// widen reads other topics instead, of more partitions, to which the test's client writes where it says.
+func (s *stage) widen(width int, inputs ...string) {
 	s.t.Helper()
-	s.inputs, s.width = []string{"wide"}, width
-	if _, err := s.adm.CreateTopic(s.t.Context(), int32(width), 1, nil, "wide"); err != nil {
+	s.inputs, s.width = inputs, width
+	if _, err := s.adm.CreateTopics(s.t.Context(), int32(width), 1, nil, inputs...); err != nil {
 		s.t.Fatal(err)
 	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))

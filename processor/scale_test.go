@@ -107,7 +107,7 @@ func (s *stage) traffic(every time.Duration) (stop func() []string) {
 		for round := 1; ctx.Err() == nil; round++ {
 			var records []*kgo.Record
 			add := func(p int32, user, eventType, id string) {
-				records = append(records, &kgo.Record{Topic: s.inputs[0], Partition: p, Key: []byte(user), Value: fmt.Appendf(nil, `{"type":%q,"id":%q}`, eventType, id)})
+				records = append(records, &kgo.Record{Topic: s.inputs[round%len(s.inputs)], Partition: p, Key: []byte(user), Value: fmt.Appendf(nil, `{"type":%q,"id":%q}`, eventType, id)})
 			}
 			for p := range int32(s.width) {
 				user, id := fmt.Sprint("user-", p), fmt.Sprint("b", round)
@@ -143,12 +143,18 @@ func (s *stage) traffic(every time.Duration) (stop func() []string) {
 // One process becomes four and two again, while events arrive: what is decided is what one process decides that nobody disturbs, each
 // once, and the partitions that do not move go on. Two leave as a scaled-down set does: they stop, and the group hears no more of them.
 func TestOneToFourToTwo(t *testing.T) {
+	for _, inputs := range [][]string{{"wide"}, {"wide", "wider"}} {
+		t.Run(fmt.Sprintf("%d inputs", len(inputs)), func(t *testing.T) { oneToFourToTwo(t, inputs...) })
+	}
+}
+
+func oneToFourToTwo(t *testing.T, inputs ...string) {
 	s := newStage(t, onBuy, cart, `
 id: third
 trigger: {type: single_action, did: {event: buy, count: 3}}
 webhook: {url: "https://example.com/hook"}
 `)
-	s.widen(8)
+	s.widen(8, inputs...)
 	c := &crew{s, map[string]func(){}, map[string]*logged{}}
 	c.step(1, func() { c.join("a") })
 	stop := s.traffic(50 * time.Millisecond)

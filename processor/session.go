@@ -114,7 +114,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.TransactionalID(s.cfg.Group+"-"+s.cfg.Instance),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.SessionTimeout(sessionTimeout),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.Balancers(balancer(s.inputs)),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
