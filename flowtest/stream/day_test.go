@@ -85,10 +85,15 @@ func (d *day) start(name string) {
 
 func (d *day) stop() {
 	d.t.Helper()
-	if d.member != nil {
-		d.member.stop(d.t)
-		d.member = nil
+	if d.member == nil {
+		return
 	}
+	d.member.cancel()
+	// A trouble may meet the last transaction, whose work is then the next member's.
+	if err := <-d.member.done; err != nil && !errors.Is(err, kerr.InvalidTxnState) {
+		d.t.Errorf("stopped with an error: %v", err)
+	}
+	d.member = nil
 }
 
 // crash takes the member from the brokers in the middle of what it does.
