@@ -61,7 +61,7 @@ func hour(length time.Duration, seed uint64) scale {
 func short(seed uint64) scale {
 	return scale{
 		how:  "go test -run TestGateG1Soak ./flowtest/chaos",
-		seed: seed, length: 45 * sec, brokers: 1, partitions: 4, rate: 200,
+		seed: seed, length: 2 * time.Minute, brokers: 1, partitions: 4, rate: 200,
 		roles: []role{
 			{"processor", 2, span{2 * sec, 6 * sec}, []card{
 				{kill, 3, span{0, 2 * sec}},
