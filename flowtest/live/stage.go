@@ -44,10 +44,11 @@ func (s *Site) Main(m *testing.M) int {
 // Stage is a real Kafka with topics of its own, a folder with all that vigil is given, and the processes of vigil.
 type Stage struct {
 	T          *testing.T
-	Dir        string // kept where the test fails
-	Prefix     string // of its topics and groups
-	Input      string // the topic of events
-	Partitions int32  // of the input
+	Dir        string   // kept where the test fails
+	Prefix     string   // of its topics and groups
+	Input      string   // the topic of events, the first where there are more
+	Inputs     []string // all that is read, in the order in which records of the same time are taken
+	Partitions int32    // of each input
 	Topics     kafka.Topics
 	Cluster    *kafkatest.Cluster
 	Brokers    []string    // their addresses
@@ -62,9 +63,11 @@ type Stage struct {
 
 // Plan says what a stage is made with.
 type Plan struct {
-	Name       string // of topics, groups and the folder, which all get an ending of their own
-	Partitions int32  // of the input
-	Config     string // more lines of vigil.yaml
+	Name       string   // of topics, groups and the folder, which all get an ending of their own
+	Partitions int32    // of each input
+	More       []string // endings of further topics of events, in the order of the configuration
+	Profiles   bool     // there is a profiles topic
+	Config     string   // more lines of vigil.yaml
 }
 
 // Stage makes topics and a vigil.yaml; all of it ends with the test.
@@ -81,18 +84,27 @@ func (site *Site) Stage(t *testing.T, plan Plan) *Stage {
 		Cluster: cluster, binary: site.vigil.path(t), Brokers: strings.Split(cluster.Bootstrap, ","),
 	}
 	t.Cleanup(s.leave)
+	events, profiles := []string{s.Input}, ""
+	for _, ending := range plan.More {
+		events = append(events, prefix+"-"+ending)
+	}
+	s.Inputs = events
+	if plan.Profiles {
+		profiles = prefix + "-profiles"
+		s.Inputs = append([]string{profiles}, events...)
+	}
 	s.Client = s.Connect(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	s.Adm = kadm.NewClient(s.Client)
 	s.Write("vigil.yaml", fmt.Sprintf(`
 kafka: {brokers: [%s]}
-input: {topics: [%s], start: earliest}
+input: {topics: [%s], profiles_topic: %q, start: earliest}
 topic_prefix: %s
 group: %s
 campaigns: %s
 endpoints: %s
 admin: {listen: ""}
 log: {format: json}
-%s`, cluster.Bootstrap, s.Input, prefix, prefix, s.Path("campaigns"), s.Path("endpoints"), plan.Config))
+%s`, cluster.Bootstrap, strings.Join(events, ", "), profiles, prefix, prefix, s.Path("campaigns"), s.Path("endpoints"), plan.Config))
 	s.Once("topics", "topics", "create", "--config", s.Path("vigil.yaml"), "--partitions", fmt.Sprint(plan.Partitions))
 	return s
 }
