@@ -28,7 +28,6 @@ func (s *session) take(ctx context.Context, c change) error {
 		return c.failed
 	}
 	s.revokeAll(c.revoked)
-	s.held = s.held || len(c.assigned) > 0
 	for topic, offsets := range c.assigned {
 		for id, begin := range offsets {
 			s.assign(ctx, topic, id, begin)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/campaign"
@@ -102,7 +103,7 @@ func (p *Processor) Run(ctx context.Context) error {
 		_, err = diagnose(err)
 		return unlessStopped(ctx, err)
 	}
-	wait, fenced := 100*time.Millisecond, 0
+	wait := 100 * time.Millisecond
 	for {
 		began := time.Now()
 		err := p.session(ctx)
@@ -111,10 +112,7 @@ func (p *Processor) Run(ctx context.Context) error {
 		}
 		p.faults.addUser(err) // whoever came upon it: a step, a restore, an adoption
 		final, err := diagnose(err)
-		if fenced++; !errors.Is(err, errUnheld) {
-			fenced = 0
-		}
-		if final && (fenced == 0 || fenced > maxFenced) {
+		if final && (errors.Is(err, errTaken) || !errors.Is(err, kerr.FencedInstanceID)) { // fenced: by whom is to be asked
 			return err
 		}
 		if time.Since(began) > time.Minute {

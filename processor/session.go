@@ -57,7 +57,6 @@ type session struct {
 	marks   map[int32]*landmarks // guarded by mu; of the newest commit of each partition
 	wake    context.CancelFunc
 
-	held     bool // a partition was assigned, once
 	inTxn    bool
 	began    time.Time
 	moved    bool // some partition has something to commit
@@ -88,7 +87,7 @@ func (p *Processor) session(ctx context.Context) (err error) {
 	if err == nil {
 		err = s.finish()
 	}
-	err = s.left(err)
+	s.left()
 	for _, cancel := range s.restores {
 		cancel()
 	}

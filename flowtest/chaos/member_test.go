@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	restartAfter = time.Second      // a member that has ended by itself is started again, as a supervisor does
-	zombieLeaves = 30 * time.Second // for one whose name another has taken
+	restartAfter = time.Second // a member that has ended by itself is started again, as a supervisor does
+	zombieLeaves = time.Minute // for one whose name another has taken
 )
 
 // member is a processor or a sink that is always to be there, whatever is done to it. One goroutine owns it.
@@ -130,9 +130,10 @@ func (m *member) drain() {
 
 // replace freezes the member, and starts another of its name with a disk of its own, as a scheduler does that takes a
 // machine for dead; then the old one wakes up. It must find out that its name is taken. One that had no partition yet cannot:
-// it is a newcomer like the other, and either may go on, but only one.
+// it is a newcomer like the other. Nor can one that wakes up while the group has forgotten both, for a broker was away: it has
+// the name again before the other one can ask for it. Then either may go on, but only one.
 func (m *member) replace(ctx context.Context, hold time.Duration) {
-	old := m.child
+	old, before := m.child, m.troubles.Load()
 	m.must(old.Signal(syscall.SIGSTOP))
 	held := old.Wrote("partition restored")
 	pause(ctx, time.Second)
@@ -142,14 +143,12 @@ func (m *member) replace(ctx context.Context, hold time.Duration) {
 	pause(ctx, hold)
 	m.must(old.Signal(syscall.SIGCONT))
 	old.Expect()
-	var either <-chan struct{}
-	if !held {
-		either = m.child.Done()
-	}
 	select {
 	case <-old.Done():
-	case <-either:
-		m.child.Expect()
+	case <-m.child.Done():
+		if !held || before%2 != 0 || before != m.troubles.Load() {
+			m.child.Expect()
+		}
 	case <-time.After(zombieLeaves):
 		m.unclean(errors.New(m.name + " goes on after another has taken its name"))
 	}
