@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/kafka"
 )
 
 const (
@@ -19,10 +21,11 @@ type tape struct {
 	topic     string
 	partition int32
 	next, end int64
-	ready     []*kgo.Record // read and not taken
+	decided   kafka.Decided // read; not known to be committed, or not yet ready
+	ready     *kgo.Record   // the next one, not taken
 }
 
-// tape begins at from, which must be there.
+// tape begins at from, which must be there; the end is not above the last stable offset.
 func (v *verifier) tape(topic string, partition int32, from, end int64) (*tape, error) {
 	t := &tape{topic: topic, partition: partition, next: from, end: end}
 	if from >= end {
@@ -30,8 +33,8 @@ func (v *verifier) tape(topic string, partition int32, from, end int64) (*tape, 
 	}
 	client, err := kgo.NewClient(append(v.Client.Opts(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NewOffset().At(from)}}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // they stand in the order as any record does, and a log may end in one
+		kgo.FetchIsolationLevel(kgo.ReadUncommitted()), // the broker's word on what was aborted may be wrong
+		kgo.KeepControlRecords(), // they tell what was, stand in the order as any record does, and a log may end in one
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxPartitionBytes(tapeFetch), kgo.FetchMaxBytes(2*tapeFetch),
 	)...)
@@ -44,9 +47,12 @@ func (v *verifier) tape(topic string, partition int32, from, end int64) (*tape, 
 
 // peek is the next record, or nil at the end.
 func (t *tape) peek(ctx context.Context) (*kgo.Record, error) {
-	for len(t.ready) == 0 {
+	for t.ready == nil {
 		if t.next >= t.end {
 			return nil, nil
+		}
+		if t.ready = t.decided.Next(); t.ready != nil {
+			break
 		}
 		polling, cancel := context.WithTimeout(ctx, tapeSilence)
 		fetches := t.client.PollFetches(polling)
@@ -57,21 +63,17 @@ func (t *tape) peek(ctx context.Context) (*kgo.Record, error) {
 		if err := fetches.Err(); err != nil {
 			return nil, fmt.Errorf("read %s/%d at %d: %w", t.topic, t.partition, t.next, err)
 		}
-		t.ready = fetches.Records()
+		fetches.EachRecord(t.decided.Add)
 	}
-	if r := t.ready[0]; r.Offset < t.end {
-		return r, nil
+	if t.ready.Offset < t.end {
+		return t.ready, nil
 	}
 	t.next, t.ready = t.end, nil
 	return nil, nil
 }
 
 // take is done with the record that peek gave.
-func (t *tape) take() {
-	t.next = t.ready[0].Offset + 1
-	t.ready[0] = nil
-	t.ready = t.ready[1:]
-}
+func (t *tape) take() { t.next, t.ready = t.ready.Offset+1, nil }
 
 func (t *tape) close() {
 	if t != nil && t.client != nil {
