@@ -15,7 +15,7 @@ const (
 	timerOffsets    = 5                // timers of one booking
 	timerSpan       = time.Hour        // over which the deadlines are spread evenly
 	timerLead       = 90 * time.Second // before the first
-	timerWatch      = 30 * time.Second // measured with events
+	timerWatch      = 75 * time.Second // measured with events: long enough for a checkpoint to fall into it
 	timerIdle       = 15 * time.Second // measured without
 	lateness        = 2 * time.Second  // processor.allowed_lateness
 	grace           = time.Second      // processor.clock_grace
