@@ -3,7 +3,7 @@ package kafka
 import "github.com/twmb/franz-go/pkg/kgo"
 
 // Decided hands out the committed records of one partition, in order, by the markers that stand in the log itself. Its
-// client reads uncommitted and keeps control records.
+// client keeps control records; whether it reads committed or not makes no difference but where it stops.
 //
 // A client that reads committed goes by a list of aborted transactions that the broker sends along, and that list can
 // lack one (seen with Kafka 4.1.0). A replica that catches up appends transactions a, b of one producer and w of another
@@ -53,6 +53,14 @@ func (d *Decided) end(marker *kgo.Record) {
 	}
 	e.known, e.aborted = true, marker.Key[3] == aborted
 	delete(d.open, marker.ProducerID)
+}
+
+// Break ends the wait for markers that do not come, as where the log was cut: what waits counts as committed.
+func (d *Decided) Break() {
+	for _, e := range d.open {
+		e.known = true
+	}
+	clear(d.open)
 }
 
 // Next is the next record that is committed, or a marker; nil where more must be added first.

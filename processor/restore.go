@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/campaign"
+	"vigil/kafka"
 	"vigil/state"
 	"vigil/trigger"
 )
@@ -270,6 +271,8 @@ func (s *session) replay(ctx context.Context, r *restored, end int64) error {
 	defer cl.Close()
 	now := time.Now()
 	at := reading{from: r.offset, end: end, began: now, told: now}
+	var decided kafka.Decided
+	come := r.offset
 	for r.offset < end {
 		polling, cancel := context.WithTimeout(ctx, restoreTimeout)
 		fetches := cl.PollFetches(polling)
@@ -280,9 +283,17 @@ func (s *session) replay(ctx context.Context, r *restored, end int64) error {
 		if err := fetches.Err(); err != nil {
 			return fmt.Errorf("read %s at %d: %w", topic, r.offset, err)
 		}
-		before := r.tail
 		for it := fetches.RecordIter(); !it.Done(); {
-			if err := r.load(it.Next()); err != nil {
+			record := it.Next()
+			come = max(come, record.Offset+1)
+			decided.Add(record)
+		}
+		if come >= end { // a marker that is not there by now may be compacted away
+			decided.Break()
+		}
+		before := r.tail
+		for record := decided.Next(); record != nil; record = decided.Next() {
+			if err := r.load(record); err != nil {
 				return err
 			}
 		}

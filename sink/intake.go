@@ -72,7 +72,7 @@ var madeAnew = kafka.Remedy{
 }
 
 // missed tells of records that were deleted before they were read, and of a topic that is not the one whose offset was
-// committed. Both are read from the beginning of what is there.
+// committed. Both are read from the beginning of what is there, and what was read before waits for no marker.
 func (s *Sink) missed(part *partition, tp kgo.FetchTopicPartition) {
 	if len(tp.Records) == 0 {
 		return
@@ -81,10 +81,12 @@ func (s *Sink) missed(part *partition, tp kgo.FetchTopicPartition) {
 	part.expected = tp.Records[len(tp.Records)-1].Offset + 1
 	switch {
 	case first < expected:
+		part.decided.Break()
 		s.meter.Lost(1)
 		s.log.Error().Str("topic", tp.Topic).Int32("partition", tp.Partition).Int64("expected", expected).Int64("found", first).
 			Msg("the topic is not the one that was read before: it was deleted and made anew, or has lost records; what is there is sent")
 	case tp.LogStartOffset > expected:
+		part.decided.Break()
 		s.meter.Lost(tp.LogStartOffset - expected)
 		s.log.Error().Str("topic", tp.Topic).Int32("partition", tp.Partition).Int64("expected", expected).Int64("found", tp.LogStartOffset).
 			Msg("records were deleted before they were sent: give the topic a longer retention than your longest outage")
@@ -101,6 +103,9 @@ func (s *Sink) take(fetches kgo.Fetches) []*parcel {
 		}
 		s.missed(part, tp)
 		for _, r := range tp.Records {
+			part.decided.Add(r)
+		}
+		for r := part.decided.Next(); r != nil; r = part.decided.Next() {
 			if r.Attrs.IsControl() {
 				part.Passed(r.Offset, r.LeaderEpoch)
 				s.noteChange()

@@ -37,6 +37,7 @@ type partition struct {
 	tier  core.Tier
 
 	expected int64                      // the offset that comes next; set before the first fetch, then of the poll loop
+	decided  kafka.Decided              // of the poll loop: what was read and is not known to be committed yet
 	recalled map[int64]completion.Entry // by offset, what the completion file knows; set before the first fetch
 
 	// Owned by the dispatcher.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"vigil/campaign"
 	"vigil/replay/verify"
@@ -108,33 +107,6 @@ func TestVerifyBesideTheLiving(t *testing.T) {
 		if grew < 10 {
 			s.t.Errorf("of %d runs %d saw more than the one before: nothing went on meanwhile", runs, grew)
 		}
-	})
-}
-
-// A broker that does not tell which transactions were aborted does not mislead verify: the markers in the log do tell.
-func TestVerifyReadsTheMarkers(t *testing.T) {
-	inBubble(t, 1, func(s *stage) {
-		s.must(s.setCampaign(bought))
-		s.startProcessor()
-		s.pass(time.Second)
-		s.must(s.send(sending{user: "ada", eventType: "buy", id: "1", at: s.now}))
-		s.pass(time.Second)
-		fires, err := s.read(s.topics.Webhooks)
-		s.must(err)
-		writer := s.connect(kgo.TransactionalID("another"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-		defer writer.Close()
-		s.must(writer.BeginTransaction())
-		for _, r := range fires {
-			again := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
-			s.must(writer.ProduceSync(s.t.Context(), again).FirstErr())
-		}
-		s.must(writer.EndTransaction(s.t.Context(), kgo.TryAbort))
-		s.cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-			s.cluster.KeepControl()
-			request.(*kmsg.FetchRequest).IsolationLevel = 0 // all that was written is told, and no transaction is told to be aborted
-			return nil, nil, false
-		})
-		s.honest(s.verify(s.catalog()), 1)
 	})
 }
 
