@@ -96,7 +96,7 @@ soak: ## MINUTES (60) of one sink at RATE (150) deliveries a second, many endpoi
 
 .PHONY: trouble-kafka
 trouble-kafka: ## a broker of three dies in mid-run on a real Kafka (docs/operations.md)
-	VIGIL_REQUIRE_KAFKA=1 VIGIL_TROUBLE_KAFKA=1 $(GO) test -count=1 -v -run '^TestBrokersDieOnKafka$$' ./flowtest/trouble
+	VIGIL_REQUIRE_KAFKA=1 VIGIL_TROUBLE_KAFKA=1 $(GO) test -count=1 -v -run '^Test(BrokersDieOnKafka|DecidedOnAReplicaThatCaughtUp)$$' ./flowtest/trouble
 
 .PHONY: bench
 bench: ## the figures of docs/benchmarks.md, on Apache Kafka; BENCHFLAGS=-short takes a minute
