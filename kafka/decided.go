@@ -55,6 +55,9 @@ func (d *Decided) end(marker *kgo.Record) {
 	delete(d.open, marker.ProducerID)
 }
 
+// Waiting is how many records wait to be handed out.
+func (d *Decided) Waiting() int { return len(d.queue) }
+
 // Break ends the wait for markers that do not come, as where the log was cut: what waits counts as committed.
 func (d *Decided) Break() {
 	for _, e := range d.open {

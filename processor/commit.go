@@ -184,6 +184,7 @@ func (s *session) aborted() error {
 	s.rewind()
 	for _, part := range s.partitions {
 		clear(part.queue)
+		clear(part.undecided)
 		clear(part.known)
 		copy(part.read, part.committed)
 		part.lastRT, part.lastTopic = 0, 0

@@ -2,8 +2,11 @@ package processor
 
 import (
 	"math"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/kafka"
 )
 
 // maxQueued is how many records of an input may wait, for another input or because much is to be settled first, before
@@ -41,6 +44,25 @@ func (s *session) throttle(p *partition) {
 			s.kafka.Client().ResumeFetchPartitions(which)
 		}
 	}
+}
+
+// decide adds what was polled of a partition of an input to batch, as far as the markers in the log tell that it is committed: a broker's list
+// of aborted transactions may lack one (kafka.Decided). A transaction of a producer of events may be long, and all behind its
+// beginning waits in memory for its marker; where that is too much the broker is believed.
+func decide(d *kafka.Decided, polled, batch []*kgo.Record) []*kgo.Record {
+	if d.Waiting() == 0 && !slices.ContainsFunc(polled, func(r *kgo.Record) bool { return r.Attrs.IsTransactional() }) {
+		return append(batch, polled...)
+	}
+	for _, r := range polled {
+		d.Add(r)
+	}
+	if d.Waiting() > maxQueued {
+		d.Break()
+	}
+	for r := d.Next(); r != nil; r = d.Next() {
+		batch = append(batch, r)
+	}
+	return batch
 }
 
 // waits tells whether records wait for another input to be known.

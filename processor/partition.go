@@ -13,6 +13,7 @@ import (
 
 	"vigil/campaign"
 	"vigil/event"
+	"vigil/kafka"
 	"vigil/state"
 	"vigil/trigger"
 	"vigil/webhook"
@@ -32,6 +33,7 @@ type partition struct {
 
 	// Per input topic: the next offset to process, the next one to poll, and the next one as committed.
 	next, read, committed []int64
+	undecided             []kafka.Decided // polled, and not known to be committed yet
 	queue                 [][]*kgo.Record // polled and not processed
 	held                  []bool          // not fetched: too much of it waits
 	known                 []bool          // the queue's end is the topic's end, as of knownAt
@@ -79,7 +81,8 @@ func newPartition(s *session, id int32) *partition {
 	topics := len(s.inputs)
 	part := &partition{
 		Processor: s.Processor, id: id, load: &s.load, topics: &s.topics, queue: make([][]*kgo.Record, topics), heads: make([]head, topics),
-		known: make([]bool, topics), held: make([]bool, topics), counts: map[outcome]prometheus.Counter{},
+		undecided: make([]kafka.Decided, topics),
+		known:     make([]bool, topics), held: make([]bool, topics), counts: map[outcome]prometheus.Counter{},
 	}
 	part.settled = part.settledEnough
 	for range topics {

@@ -13,6 +13,7 @@ import (
 
 	"vigil/campaign"
 	"vigil/event"
+	"vigil/kafka"
 	"vigil/trigger"
 )
 
@@ -192,6 +193,7 @@ type reel struct {
 	client    *kgo.Client
 	topic     string
 	next, end int64
+	undecided kafka.Decided
 	ready     []*kgo.Record
 }
 
@@ -223,7 +225,7 @@ func (r *reel) peek(ctx context.Context) (bool, error) {
 		if err := fetches.Err(); err != nil {
 			return false, fmt.Errorf("read the past of %s at %d: %w", r.topic, r.next, err)
 		}
-		r.ready = fetches.Records()
+		r.ready = decide(&r.undecided, fetches.Records(), nil)
 	}
 	return len(r.ready) > 0 && r.ready[0].Offset < r.end, nil
 }

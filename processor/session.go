@@ -270,7 +270,7 @@ func (s *session) batches(fetches kgo.Fetches) map[int32][][]*kgo.Record {
 			batches[f.Partition] = make([][]*kgo.Record, len(s.inputs))
 		}
 		i := slices.Index(s.inputs, f.Topic)
-		batches[f.Partition][i] = append(batches[f.Partition][i], f.Records...)
+		batches[f.Partition][i] = decide(&s.partitions[f.Partition].undecided[i], f.Records, batches[f.Partition][i])
 	})
 	return batches
 }

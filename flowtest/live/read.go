@@ -13,6 +13,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"vigil/kafka"
 )
 
 // ReadAll returns all committed records of a topic, as of now, in the order of their partitions. Connect makes its
@@ -30,17 +32,26 @@ func ReadAll(ctx context.Context, connect func(more ...kgo.Opt) *kgo.Client, top
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	defer client.Close()
 	var records []*kgo.Record
+	decided := map[int32]*kafka.Decided{}
+	for partition := range left {
+		decided[partition] = &kafka.Decided{}
+	}
 	for len(left) > 0 {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			return nil, fmt.Errorf("read %s, to read %v: %w", topic, left, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
-				records = append(records, r)
-			}
+			d := decided[r.Partition]
+			d.Add(r)
 			if end, ok := left[r.Partition]; ok && r.Offset+1 >= end {
 				delete(left, r.Partition)
+				d.Break()
+			}
+			for r := d.Next(); r != nil; r = d.Next() {
+				if !r.Attrs.IsControl() {
+					records = append(records, r)
+				}
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -87,6 +88,26 @@ func TestRestoreReadsTheMarkers(t *testing.T) {
 		s.pass(time.Second)
 		if n := len(s.receiver.since(0)); n != 1 {
 			s.t.Errorf("%d webhooks for an event that came twice, want 1", n)
+		}
+		s.stopAll()
+	})
+}
+
+// Nor the processor: an event of an aborted transaction has not happened.
+func TestInputReadsTheMarkers(t *testing.T) {
+	inBubble(t, 1, func(s *stage) {
+		s.must(s.setCampaign(bought))
+		s.startProcessor()
+		s.startSink()
+		s.pass(time.Second)
+		s.must(s.send(sending{user: "ada", eventType: "buy", id: "1", at: s.now}))
+		s.pass(time.Second)
+		s.forgetful(input, func(r *kgo.Record) { r.Value = bytes.ReplaceAll(r.Value, []byte(`"1"`), []byte(`"2"`)) })
+		s.pass(time.Second)
+		s.must(s.send(sending{user: "ada", eventType: "buy", id: "3", at: s.now}))
+		s.pass(time.Second)
+		if n := len(s.receiver.since(0)); n != 2 {
+			s.t.Errorf("%d webhooks, want 2", n)
 		}
 		s.stopAll()
 	})
