@@ -23,7 +23,8 @@ type member struct {
 	name    string
 	folder  string // its data_dir
 	child   *live.Child
-	twin    int // how often it was replaced
+	twin    int  // how often it was replaced
+	stopped bool // for good
 }
 
 func (r *run) member(command, name string) *member {
@@ -121,12 +122,15 @@ func (m *member) drain() {
 	err := m.child.Drain()
 	switch {
 	case err == nil:
-	case before%2 == 0 && before == m.troubles.Load():
+	case !m.troubled(before):
 		m.unclean(err)
 	default: // it waited for a broker that was away, and was killed in the end
 		m.cut.Add(1)
 	}
 }
+
+// troubled tells whether a broker was away at some time since there were so many troubles.
+func (r *run) troubled(before int32) bool { return before%2 != 0 || before != r.troubles.Load() }
 
 // replace freezes the member, and starts another of its name with a disk of its own, as a scheduler does that takes a
 // machine for dead; then the old one wakes up. It must find out that its name is taken. One that had no partition yet cannot:
@@ -146,11 +150,13 @@ func (m *member) replace(ctx context.Context, hold time.Duration) {
 	select {
 	case <-old.Done():
 	case <-m.child.Done():
-		if !held || before%2 != 0 || before != m.troubles.Load() {
+		if !held || m.troubled(before) {
 			m.child.Expect()
 		}
 	case <-time.After(zombieLeaves):
-		m.unclean(errors.New(m.name + " goes on after another has taken its name"))
+		if !m.troubled(before) { // without a broker neither can know
+			m.unclean(errors.New(m.name + " goes on after another has taken its name"))
+		}
 	}
 	m.must(old.End(syscall.SIGKILL))
 }
