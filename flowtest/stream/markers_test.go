@@ -44,37 +44,39 @@ func TestVerifyReadsTheMarkers(t *testing.T) {
 	})
 }
 
-// Nor the sink: it sends nothing that was aborted, and what is committed afterwards.
-func TestSinkReadsTheMarkers(t *testing.T) {
+// purchases runs a processor and a sink. buy lets ada buy something, and waits until all of that is done; the webhooks of
+// it all are counted in the end.
+func purchases(t *testing.T, want int, story func(s *stage, buy func(id string))) {
 	inBubble(t, 1, func(s *stage) {
 		s.must(s.setCampaign(bought))
 		s.startProcessor()
 		s.startSink()
-		for i, id := range []string{"1", "2"} {
+		story(s, func(id string) {
 			s.pass(time.Second)
 			s.must(s.send(sending{user: "ada", eventType: "buy", id: id, at: s.now}))
 			s.pass(time.Second)
-			if i == 0 {
-				s.forgetful(s.topics.Webhooks, func(*kgo.Record) {})
-			}
-		}
-		s.pass(time.Second)
-		if n := len(s.receiver.since(0)); n != 2 {
-			s.t.Errorf("%d webhooks, want 2", n)
+		})
+		if n := len(s.receiver.since(0)); n != want {
+			s.t.Errorf("%d webhooks, want %d", n, want)
 		}
 		s.stopAll()
 	})
 }
 
-// Nor the restore: a user that an aborted transaction would have removed is known as before.
+// Nor the sink: it sends nothing that was aborted, and what is committed afterwards.
+func TestSinkReadsTheMarkers(t *testing.T) {
+	purchases(t, 2, func(s *stage, buy func(id string)) {
+		buy("1")
+		s.forgetful(s.topics.Webhooks, func(*kgo.Record) {})
+		buy("2")
+	})
+}
+
+// Nor the restore: a user that an aborted transaction would have removed is known as before, so that an event that comes
+// again is nothing new.
 func TestRestoreReadsTheMarkers(t *testing.T) {
-	inBubble(t, 1, func(s *stage) {
-		s.must(s.setCampaign(bought))
-		s.startProcessor()
-		s.startSink()
-		s.pass(time.Second)
-		s.must(s.send(sending{user: "ada", eventType: "buy", id: "1", at: s.now}))
-		s.pass(time.Second)
+	purchases(t, 1, func(s *stage, buy func(id string)) {
+		buy("1")
 		s.stopAll()
 		s.forgetful(s.topics.State, func(r *kgo.Record) {
 			if string(r.Key) == "ada" {
@@ -83,32 +85,15 @@ func TestRestoreReadsTheMarkers(t *testing.T) {
 		})
 		s.startProcessor()
 		s.startSink()
-		s.pass(time.Second)
-		s.must(s.send(sending{user: "ada", eventType: "buy", id: "1", at: s.now}))
-		s.pass(time.Second)
-		if n := len(s.receiver.since(0)); n != 1 {
-			s.t.Errorf("%d webhooks for an event that came twice, want 1", n)
-		}
-		s.stopAll()
+		buy("1")
 	})
 }
 
 // Nor the processor: an event of an aborted transaction has not happened.
 func TestInputReadsTheMarkers(t *testing.T) {
-	inBubble(t, 1, func(s *stage) {
-		s.must(s.setCampaign(bought))
-		s.startProcessor()
-		s.startSink()
-		s.pass(time.Second)
-		s.must(s.send(sending{user: "ada", eventType: "buy", id: "1", at: s.now}))
-		s.pass(time.Second)
+	purchases(t, 2, func(s *stage, buy func(id string)) {
+		buy("1")
 		s.forgetful(input, func(r *kgo.Record) { r.Value = bytes.ReplaceAll(r.Value, []byte(`"1"`), []byte(`"2"`)) })
-		s.pass(time.Second)
-		s.must(s.send(sending{user: "ada", eventType: "buy", id: "3", at: s.now}))
-		s.pass(time.Second)
-		if n := len(s.receiver.since(0)); n != 2 {
-			s.t.Errorf("%d webhooks, want 2", n)
-		}
-		s.stopAll()
+		buy("3")
 	})
 }
