@@ -37,7 +37,7 @@ var rooms = map[string][]string{
 	"sink/egress":      {"sink/core", "sink/guard", "webhook", "config/endpoints"},
 	"sink/standing":    nil,
 	"sink/completion":  nil,
-	"sink/wire":        {"webhook"},
+	"sink/wire":        {"kafka", "webhook"},
 	"sink/meter":       {"sink/core", "sink/egress", "sink/standing", "webhook"},
 	"sink":             {"sink/core", "sink/egress", "sink/standing", "sink/completion", "sink/wire", "sink/meter", "webhook", "campaign", "kafka", "config", "config/endpoints"},
 	"replay":           {"event", "campaign", "trigger", "state", "webhook", "processor", "kafka", "config", "source"},

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -26,9 +25,6 @@ const (
 	LeftCut         = "the value was too large to be kept whole"
 	LeftUnknownFrom = "it does not say from which input topic it came"
 )
-
-// usualBatch is what brokers take in one batch unless told otherwise.
-const usualBatch = 1_000_012
 
 // Rules are what a replay goes by.
 type Rules struct {
@@ -203,13 +199,11 @@ func (r *Reader) targets(ctx context.Context, topics []string) (map[string]int, 
 	}
 	batch := int32(webhook.MaxRecordBytes)
 	for _, topic := range settings {
-		limit := usualBatch // where we may not ask
-		for _, c := range topic.Configs {
-			if v, err := strconv.Atoi(c.MaybeValue()); c.Key == "max.message.bytes" && err == nil {
-				limit = v
-			}
+		limit, ok := kafka.BatchBytes(topic)
+		if !ok { // we may not ask
+			limit = kafka.UsualBatchBytes
 		}
-		batch = min(batch, int32(limit))
+		batch = min(batch, limit)
 	}
 	return counts, batch, nil
 }

@@ -1,6 +1,10 @@
 package kafka
 
-import "github.com/twmb/franz-go/pkg/kgo"
+import (
+	"iter"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 // Decided hands out the committed records of one partition, in order, by the markers that stand in the log itself. Its
 // client keeps control records; whether it reads committed or not makes no difference but where it stops.
@@ -64,6 +68,14 @@ func (d *Decided) Break() {
 		e.known = true
 	}
 	clear(d.open)
+}
+
+// Ready takes out what Next gives, until more must be added.
+func (d *Decided) Ready() iter.Seq[*kgo.Record] {
+	return func(yield func(*kgo.Record) bool) {
+		for r := d.Next(); r != nil && yield(r); r = d.Next() {
+		}
+	}
 }
 
 // Next is the next record that is committed, or a marker; nil where more must be added first.

@@ -52,11 +52,8 @@ func TestDecided(t *testing.T) {
 	var decided kafka.Decided
 	for len(got) == 0 || got[len(got)-1] != "p3" {
 		reader.PollFetches(t.Context()).EachRecord(func(r *kgo.Record) {
-			for decided.Add(r); ; {
-				ready := decided.Next()
-				if ready == nil {
-					break
-				}
+			decided.Add(r)
+			for ready := range decided.Ready() {
 				if !ready.Attrs.IsControl() {
 					got = append(got, string(ready.Value))
 				}

@@ -49,6 +49,19 @@ const (
 	stateSize = 8 << 20 // bytes of a record of vigil.state: a user within the limits of semantics 2.11
 )
 
+// UsualBatchBytes is what brokers take in one batch unless told otherwise.
+const UsualBatchBytes = 1_000_012
+
+// BatchBytes is what a topic takes in one batch; not ok where the broker does not tell.
+func BatchBytes(topic kadm.ResourceConfig) (n int32, ok bool) {
+	for _, c := range topic.Configs {
+		if v, err := strconv.ParseInt(c.MaybeValue(), 10, 32); c.Key == "max.message.bytes" && err == nil {
+			return int32(v), true
+		}
+	}
+	return 0, false
+}
+
 // Specs are the topics for inputs of that many partitions (interface 3).
 func Specs(t Topics, inputPartitions int32) []Spec {
 	kept := func(days, size int) map[string]string {

@@ -46,9 +46,9 @@ func (s *session) throttle(p *partition) {
 	}
 }
 
-// decide adds what was polled of a partition of an input to batch, as far as the markers in the log tell that it is committed: a broker's list
-// of aborted transactions may lack one (kafka.Decided). A transaction of a producer of events may be long, and all behind its
-// beginning waits in memory for its marker; where that is too much the broker is believed.
+// decide adds what was polled of a partition of an input to batch, as far as the markers in the log tell that it is
+// committed: a broker's list of aborted transactions may lack one (kafka.Decided). A transaction of a producer of events may
+// be long, and all behind its beginning waits in memory for its marker; where that is too much the broker is believed.
 func decide(d *kafka.Decided, polled, batch []*kgo.Record) []*kgo.Record {
 	if d.Waiting() == 0 && !slices.ContainsFunc(polled, func(r *kgo.Record) bool { return r.Attrs.IsTransactional() }) {
 		return append(batch, polled...)
@@ -59,10 +59,7 @@ func decide(d *kafka.Decided, polled, batch []*kgo.Record) []*kgo.Record {
 	if d.Waiting() > maxQueued {
 		d.Break()
 	}
-	for r := d.Next(); r != nil; r = d.Next() {
-		batch = append(batch, r)
-	}
-	return batch
+	return slices.AppendSeq(batch, d.Ready())
 }
 
 // waits tells whether records wait for another input to be known.

@@ -292,7 +292,7 @@ func (s *session) replay(ctx context.Context, r *restored, end int64) error {
 			decided.Break()
 		}
 		before := r.tail
-		for record := decided.Next(); record != nil; record = decided.Next() {
+		for record := range decided.Ready() {
 			if err := r.load(record); err != nil {
 				return err
 			}

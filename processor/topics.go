@@ -25,10 +25,7 @@ type topicSet struct {
 	limits map[string]int32  // bytes of a batch that a topic takes
 }
 
-const (
-	batchMargin = 4096      // bytes that the frame of a batch takes at most
-	usualBatch  = 1_000_012 // what brokers take unless told otherwise
-)
+const batchMargin = 4096 // bytes that the frame of a batch takes at most
 
 // findTopics looks at the topics, makes those of vigil that are missing, and refuses a changed partition count. An input
 // or a changelog that was made anew since this process first saw it is not what the state in hand is of.
@@ -139,7 +136,7 @@ func (p *Processor) madeAnew(topic string) error {
 func (p *Processor) findLimits(ctx context.Context, specs []kafka.Spec) map[string]int32 {
 	limits, names := map[string]int32{}, []string{}
 	for _, s := range specs {
-		limits[s.Name] = usualBatch
+		limits[s.Name] = kafka.UsualBatchBytes
 		if n, err := strconv.ParseInt(s.Settings["max.message.bytes"], 10, 32); err == nil {
 			limits[s.Name] = int32(n)
 		}
@@ -150,15 +147,13 @@ func (p *Processor) findLimits(ctx context.Context, specs []kafka.Spec) map[stri
 		return limits // who may not ask takes them for what they should be
 	}
 	for _, topic := range configs {
-		for _, c := range topic.Configs {
-			n, err := strconv.ParseInt(c.MaybeValue(), 10, 32)
-			if c.Key != "max.message.bytes" || err != nil || int32(n) >= limits[topic.Name] {
-				continue
-			}
-			p.cfg.Log.Warn().Str("topic", topic.Name).Int64("max.message.bytes", n).Int32("wanted", limits[topic.Name]).
-				Msg("the topic takes smaller records than vigil may write; `vigil topics check` tells what to set")
-			limits[topic.Name] = int32(n)
+		n, ok := kafka.BatchBytes(topic)
+		if !ok || n >= limits[topic.Name] {
+			continue
 		}
+		p.cfg.Log.Warn().Str("topic", topic.Name).Int32("max.message.bytes", n).Int32("wanted", limits[topic.Name]).
+			Msg("the topic takes smaller records than vigil may write; `vigil topics check` tells what to set")
+		limits[topic.Name] = n
 	}
 	return limits
 }
@@ -168,7 +163,7 @@ func (t *topicSet) batchBytes(topic string) int32 {
 	if n, ok := t.limits[topic]; ok {
 		return n
 	}
-	return usualBatch
+	return kafka.UsualBatchBytes
 }
 
 // largest is how large a record may be so that a topic takes it.

@@ -234,7 +234,7 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%s: %v, want %v", name, v, value)
 			}
 		}
-		if log := b.text.String(); strings.Count(log, `"message":"delivery"`) != 2 || strings.Contains(log, "a1\"}") && strings.Contains(log, `{"fire"`) {
+		if log := b.text.Text(); strings.Count(log, `"message":"delivery"`) != 2 || strings.Contains(log, "a1\"}") && strings.Contains(log, `{"fire"`) {
 			t.Errorf("log:\n%s", log)
 		}
 	})

@@ -202,17 +202,24 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// expiring runs a sink for a minute, with one fire that expires so soon.
+func (b *bench) expiring(after time.Duration) (until time.Time) {
+	b.t.Helper()
+	stop := b.start()
+	defer stop()
+	b.pass(time.Second)
+	until = time.Now().Add(after)
+	b.put(fire("a1", func(d *webhook.Delivery) { d.ExpiresAt = &until }))
+	b.pass(time.Minute)
+	return until
+}
+
 // TestExpiryInFlight: an attempt that is under way when expires_at passes ends as it ends; no retry follows it.
 func TestExpiryInFlight(t *testing.T) {
 	for bad, after := range map[string][]string{"": {"1 delivered"}, "shop.example.com": {"1 dead http_500"}} {
 		inBubble(t, func(t *testing.T, b *bench) {
 			b.respond = hanging(bad)
-			stop := b.start()
-			b.pass(time.Second)
-			until := time.Now().Add(2 * time.Second)
-			b.put(fire("a1", func(d *webhook.Delivery) { d.ExpiresAt = &until }))
-			b.pass(time.Minute)
-			stop()
+			b.expiring(2 * time.Second)
 			want(t, "attempts", b.attempts(), after)
 			if n := len(b.seen()); n != 1 {
 				t.Errorf("%d requests", n)
@@ -227,12 +234,7 @@ func TestJitterExpiresNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.chance = full{}
 		b.respond = func(int, *http.Request) (*http.Response, error) { return answer(500), nil }
-		stop := b.start()
-		b.pass(time.Second)
-		until := time.Now().Add(11 * time.Second)
-		b.put(fire("a1", func(d *webhook.Delivery) { d.ExpiresAt = &until }))
-		b.pass(time.Minute)
-		stop()
+		until := b.expiring(11 * time.Second)
 		hits := b.seen()
 		want(t, "attempts", b.attempts(), []string{"1 retry http_500", "2 dead http_500"})
 		if len(hits) != 2 || until.Sub(hits[1].at) < 100*time.Millisecond {

@@ -211,7 +211,7 @@ func TestNothingThatIsNoDeliveryStopsAPartition(t *testing.T) {
 		if n := b.unfinished(topics.Webhooks); n != 0 {
 			t.Errorf("%d offsets not committed", n)
 		}
-		if n := strings.Count(b.text.String(), `"message":"delivery"`); n != 15 {
+		if n := strings.Count(b.text.Text(), `"message":"delivery"`); n != 15 {
 			t.Errorf("%d lines of log for 15 fates", n)
 		}
 		for _, r := range b.read(topics.DeadLetters) {

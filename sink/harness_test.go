@@ -1,7 +1,6 @@
 package sink_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"io"
@@ -22,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/config/endpoints"
+	"vigil/flowtest/live"
 	"vigil/sink"
 	"vigil/sink/egress"
 	"vigil/webhook"
@@ -38,7 +38,7 @@ type bench struct {
 	client  *kgo.Client
 	cfg     sink.Config
 	chance  rand.Source    // of jitter
-	text    bytes.Buffer   // the log
+	text    live.Log       // the log
 	log     zerolog.Logger // writes to it
 
 	mu      sync.Mutex
@@ -85,7 +85,7 @@ func newBench(t testing.TB, broker []kfake.Opt, opts ...kgo.Opt) *bench {
 	}
 	t.Cleanup(client.Close)
 	b := &bench{t: t, cluster: cluster, opts: opts, client: client, chance: zero{}}
-	b.log = zerolog.New(zerolog.SyncWriter(&b.text))
+	b.log = zerolog.New(&b.text)
 	b.respond = func(int, *http.Request) (*http.Response, error) { return answer(200), nil }
 	b.cfg = sink.Config{
 		Client: opts, Topics: topics, Group: "vigil.sink",

@@ -105,7 +105,7 @@ func (s *Sink) take(fetches kgo.Fetches) []*parcel {
 		for _, r := range tp.Records {
 			part.decided.Add(r)
 		}
-		for r := part.decided.Next(); r != nil; r = part.decided.Next() {
+		for r := range part.decided.Ready() {
 			if r.Attrs.IsControl() {
 				part.Passed(r.Offset, r.LeaderEpoch)
 				s.noteChange()

@@ -106,7 +106,7 @@ func TestCampaignsThatPauseAndStop(t *testing.T) {
 			"0 expired expires_at has passed", "0 parked paused", "0 parked paused", "1 delivered", "1 delivered",
 		})
 		rounds := len(b.read(topics.Parked))
-		if n := strings.Count(b.text.String(), `"message":"delivery"`); n != len(got) || rounds < 6 {
+		if n := strings.Count(b.text.Text(), `"message":"delivery"`); n != len(got) || rounds < 6 {
 			t.Errorf("%d lines of log for %d fates, %d rounds in the parking", n, len(got), rounds)
 		}
 	})

@@ -51,7 +51,7 @@ func TestGoneEndpointIsPaused(t *testing.T) {
 			"1 dead http_410", "1 delivered", "1 delivered",
 		})
 		want(t, "dead letters", b.deadCodes(), []string{"permanent", "expired"})
-		if log := b.text.String(); strings.Count(log, "an endpoint is paused") != 1 || !strings.Contains(log, `"level":"error"`) {
+		if log := b.text.Text(); strings.Count(log, "an endpoint is paused") != 1 || !strings.Contains(log, `"level":"error"`) {
 			t.Error("the alert is not in the log, or not once")
 		}
 	})
@@ -118,7 +118,7 @@ func TestADayOfFailuresPausesWithAnAlert(t *testing.T) {
 		if m.State != standing.Paused || m.Reason != standing.Dead || m.At.Sub(begin) < 24*time.Hour || m.At.Sub(begin) > 24*time.Hour+10*time.Minute {
 			t.Errorf("after %v: %+v", time.Since(begin), m)
 		}
-		if log := b.text.String(); strings.Count(log, "an endpoint is paused") != 1 || !strings.Contains(log, `"level":"error"`) {
+		if log := b.text.Text(); strings.Count(log, "an endpoint is paused") != 1 || !strings.Contains(log, `"level":"error"`) {
 			t.Error("the alert is not in the log, or not once")
 		}
 		sent := len(b.seen())
@@ -146,7 +146,7 @@ func TestOpenGuardIsTold(t *testing.T) {
 		b.cfg.Endpoints = append(b.cfg.Endpoints, endpoints.Endpoint{Name: "lab", URL: "https://10.0.0.1/", AllowPrivate: true},
 			endpoints.Endpoint{Name: "plain", URL: "http://plain.example.com/", AllowHTTP: true})
 		b.start()()
-		log := b.text.String()
+		log := b.text.Text()
 		for text, n := range map[string]int{
 			`"endpoint":"lab","allow_private":true,"allow_http":false`: 1, `"endpoint":"plain","allow_private":false,"allow_http":true`: 1,
 			"the egress guard is open": 2,
@@ -157,7 +157,7 @@ func TestOpenGuardIsTold(t *testing.T) {
 		}
 		b.cfg.AllowPrivate = true
 		b.start()()
-		if !strings.Contains(b.text.String(), "the egress guard is open for every URL") {
+		if !strings.Contains(b.text.Text(), "the egress guard is open for every URL") {
 			t.Error("an open policy is not in the log")
 		}
 	})
@@ -178,7 +178,7 @@ func TestResumedTooEarly(t *testing.T) {
 				b.pass(time.Minute)
 			}
 		}
-		paused := func() bool { return strings.Count(b.text.String(), "an endpoint is paused") > 0 }
+		paused := func() bool { return strings.Count(b.text.Text(), "an endpoint is paused") > 0 }
 		load("a")
 		b.pass(24 * time.Hour)
 		if err := standing.Clear(t.Context(), b.client, topics.Endpoints, "shop"); err != nil {

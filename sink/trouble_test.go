@@ -110,11 +110,11 @@ func TestBrokerTrouble(t *testing.T) {
 				}
 				for _, id := range []string{"a1", "a2", "a3", "a4"} {
 					if count[id] == 0 || row.once && count[id] != 1 {
-						t.Errorf("%s was sent %d times\n%s", id, count[id], b.text.String())
+						t.Errorf("%s was sent %d times\n%s", id, count[id], b.text.Text())
 					}
 				}
 				if n := b.unfinished(topics.Webhooks); n != 0 {
-					t.Errorf("%d offsets not committed\n%s", n, b.text.String())
+					t.Errorf("%d offsets not committed\n%s", n, b.text.Text())
 				}
 			})
 		})
@@ -169,7 +169,7 @@ func TestBrokerHardStop(t *testing.T) {
 				case err = <-done:
 				case <-time.After(5 * time.Minute):
 					cancel()
-					t.Fatalf("it goes on: %v\n%s", <-done, b.text.String())
+					t.Fatalf("it goes on: %v\n%s", <-done, b.text.Text())
 				}
 				for _, w := range row.words {
 					if err == nil || !strings.Contains(err.Error(), w) {
@@ -210,7 +210,7 @@ func TestOffsetOutOfRange(t *testing.T) {
 				if n := len(b.seen()); n != 3 {
 					t.Errorf("%d requests, want 3", n)
 				}
-				if text := b.text.String(); strings.Count(text, "records were deleted before they were sent") != 1 || !strings.Contains(text, "vigil.webhooks") {
+				if text := b.text.Text(); strings.Count(text, "records were deleted before they were sent") != 1 || !strings.Contains(text, "vigil.webhooks") {
 					t.Errorf("the log does not tell, or not once:\n%s", text)
 				}
 			})

@@ -48,7 +48,7 @@ func ReadAll(ctx context.Context, connect func(more ...kgo.Opt) *kgo.Client, top
 				delete(left, r.Partition)
 				d.Break()
 			}
-			for r := d.Next(); r != nil; r = d.Next() {
+			for r := range d.Ready() {
 				if !r.Attrs.IsControl() {
 					records = append(records, r)
 				}

@@ -56,7 +56,7 @@ func TestDecidedOnAReplicaThatCaughtUp(t *testing.T) {
 	var decided kafka.Decided
 	got := s.untilLast(ctx, func(add func(*kgo.Record), r *kgo.Record) {
 		decided.Add(r)
-		for r := decided.Next(); r != nil; r = decided.Next() {
+		for r := range decided.Ready() {
 			add(r)
 		}
 	}, kgo.KeepControlRecords())

@@ -11,10 +11,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"vigil/kafka"
 	"vigil/webhook"
 )
-
-const usualBatchBytes = 1_000_012 // what brokers take unless told otherwise
 
 // Headers of a dead letter (interface 3).
 const (
@@ -80,19 +79,17 @@ func (keep) Partition(r *kgo.Record, n int) int { return int(r.Partition) % n }
 // BatchBytes is the size of a batch that all topics take: that of the records that the sink must be able to write, or less.
 // It warns of each topic that takes less.
 func BatchBytes(topics kadm.ResourceConfigs, records int, log zerolog.Logger) int32 {
-	least := records
+	least := int32(records)
 	for _, topic := range topics {
-		limit := usualBatchBytes // where we may not ask
-		for _, c := range topic.Configs {
-			if v, err := strconv.Atoi(c.MaybeValue()); c.Key == "max.message.bytes" && err == nil {
-				limit = v
-			}
+		limit, ok := kafka.BatchBytes(topic)
+		if !ok { // we may not ask
+			limit = kafka.UsualBatchBytes
 		}
-		if limit < records {
-			log.Warn().Str("topic", topic.Name).Int("max.message.bytes", limit).
+		if int(limit) < records {
+			log.Warn().Str("topic", topic.Name).Int32("max.message.bytes", limit).
 				Msg("larger deliveries than this end as dead letters; `vigil topics check` tells what to set")
 		}
 		least = min(least, limit)
 	}
-	return int32(least)
+	return least
 }
