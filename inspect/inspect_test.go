@@ -218,6 +218,39 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// TestDeadLettersOfTransactions: only what a processor committed is shown, and one that is still under way holds nothing up.
+func TestDeadLettersOfTransactions(t *testing.T) {
+	b := newBench(t)
+	writer, err := kgo.NewClient(append(b.client.Opts(), kgo.TransactionalID("p"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(writer.Close)
+	for _, user := range []string{"kept", "aborted", "kept too", "under way"} {
+		if err := writer.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := writer.ProduceSync(t.Context(), &kgo.Record{Topic: topics.DeadEvents, Key: []byte(user), Value: []byte("{")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if user == "under way" {
+			break
+		}
+		if err := writer.EndTransaction(t.Context(), kgo.TransactionEndTry(user != "aborted")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, _, err := b.reader.DeadLetters(t.Context(), topics, inspect.DeadFilter{}, 10)
+	var users []string
+	for _, d := range list {
+		users = append(users, d.User)
+	}
+	slices.Sort(users)
+	if want := []string{"kept", "kept too"}; err != nil || !slices.Equal(users, want) {
+		t.Errorf("%q, %v", users, err)
+	}
+}
+
 func TestReplayDeliveries(t *testing.T) {
 	b := newBench(t)
 	later, soon := start.Add(24*time.Hour), start.Add(time.Minute)

@@ -41,7 +41,10 @@ type scan struct {
 }
 
 // span is the part of a partition that is to be read: next moves to end.
-type span struct{ next, end int64 }
+type span struct {
+	next, end int64
+	decided   kafka.Decided // a broker's list of aborted transactions may lack one
+}
 
 // read calls each for every committed record, in the order of offsets within a partition. Without follow it ends where
 // the topic ended when it was asked; a context that ends while it follows is no error.
@@ -62,7 +65,7 @@ func (r *Reader) read(ctx context.Context, s scan, each func(*kgo.Record) error)
 	client, err := kgo.NewClient(append(r.client.Opts(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: offsets}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // a log that ends in a marker must be read to its end
+		kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxPartitionBytes(fetchBytes), kgo.FetchMaxBytes(fetchAtMost),
 	)...)
@@ -73,10 +76,19 @@ func (r *Reader) read(ctx context.Context, s scan, each func(*kgo.Record) error)
 	visit := func(record *kgo.Record) error {
 		part := left[record.Partition]
 		part.next = max(part.next, record.Offset+1)
-		if record.Attrs.IsControl() || record.Offset >= part.end && !s.follow {
-			return nil
+		part.decided.Add(record)
+		if part.next >= part.end && !s.follow { // a marker that is not there by now may be compacted away
+			part.decided.Break()
 		}
-		return each(record)
+		for ready := range part.decided.Ready() {
+			if ready.Attrs.IsControl() || ready.Offset >= part.end && !s.follow {
+				continue
+			}
+			if err := each(ready); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if err := s.drain(ctx, client, left, visit); err != nil {
 		return err
@@ -160,7 +172,7 @@ func (r *Reader) spans(ctx context.Context, s scan) (map[int32]*span, error) {
 		case err != nil:
 			return nil, fmt.Errorf("find the ends of %s/%d: %w", s.topic, id, err)
 		case s.only == nil || s.only(id):
-			left[id] = &span{start.Offset, end.Offset}
+			left[id] = &span{next: start.Offset, end: end.Offset}
 		}
 	}
 	return left, nil
