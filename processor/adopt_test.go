@@ -1,6 +1,7 @@
 package processor_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -49,13 +50,13 @@ func TestResumedWhileStopped(t *testing.T) {
 	stop := s.start(s.config("a"))
 	s.send("ada", "add", "e1", now)
 	s.send("ada", "see", "e2", now)
-	s.fires(1, 20*time.Second)
+	s.fires(1)
 	stop()
 	cfg := s.config("a")
 	cfg.Catalog = catalog(t, onSee, slowCart+"status: paused\n")
 	stop = s.start(cfg)
 	s.send("ada", "see", "e3", now.Add(65*time.Second))
-	s.fires(2, 20*time.Second)
+	s.fires(2)
 	stop()
 	s.start(s.config("a"))
 	s.send("ada", "see", "e4", now.Add(2*time.Second))
@@ -63,7 +64,7 @@ func TestResumedWhileStopped(t *testing.T) {
 		fire("see", "ada", "e2", ""), fire("see", "ada", "e3", ""), fire("see", "ada", "e4", ""), fire("cart", "ada", "e1", "inaction"),
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, s.fires(len(want), 20*time.Second)); diff != "" {
+	if diff := cmp.Diff(want, s.fires(len(want))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -78,20 +79,20 @@ func TestAbortKeepsAdoptedCampaigns(t *testing.T) {
 	now := time.Now()
 	s.send("ada", "add", "e1", now)
 	s.send("ada", "see", "e2", now)
-	s.fires(1, 20*time.Second)
+	s.fires(1)
 	reload <- catalog(t, onSee, slowCart+"status: paused\n")
-	s.adoptions(2*partitions, 20*time.Second)
+	s.adoptions(2 * partitions)
 	s.send("ada", "see", "e3", now.Add(65*time.Second))
-	s.fires(2, 20*time.Second)
+	s.fires(2)
 	storm := s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.RebalanceInProgress, Count: 1})
 	reload <- s.catalog
-	s.adoptions(3*partitions, 20*time.Second)
+	s.adoptions(3 * partitions)
 	s.send("ada", "see", "e4", now.Add(2*time.Second))
 	want := []string{
 		fire("see", "ada", "e2", ""), fire("see", "ada", "e3", ""), fire("see", "ada", "e4", ""), fire("cart", "ada", "e1", "inaction"),
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, s.fires(len(want), 20*time.Second)); diff != "" {
+	if diff := cmp.Diff(want, s.fires(len(want))); diff != "" {
 		t.Error(diff)
 	}
 	if storm.Hits() != 1 {
@@ -100,16 +101,13 @@ func TestAbortKeepsAdoptedCampaigns(t *testing.T) {
 }
 
 // adoptions waits until the journal tells of so many adopted catalogs, one a partition each.
-func (s *stage) adoptions(enough int, wait time.Duration) {
+func (s *stage) adoptions(enough int) {
 	s.t.Helper()
-	end := time.Now().Add(wait)
-	for told := 0; told < enough; {
-		if time.Now().After(end) {
-			s.t.Fatalf("the journal tells of %d adopted catalogs, want %d", told, enough)
-		}
-		told = 0
-		for _, r := range s.records("vigil.journal", enough, time.Second) {
+	s.eventually(fmt.Sprintf("the journal does not tell of %d adopted catalogs", enough), func() bool {
+		told := 0
+		for _, r := range s.all("vigil.journal") {
 			told += strings.Count(string(r.Value), `"catalog"`)
 		}
-	}
+		return told >= enough
+	})
 }

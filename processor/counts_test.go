@@ -30,11 +30,11 @@ func TestCountsWithoutDecision(t *testing.T) {
 	event("$profile", "e4", now.Add(time.Second), fmt.Sprintf(`{"set":{"a":"%s"}}`, half))
 	event("$profile", "e5", now.Add(time.Second), fmt.Sprintf(`{"set":{"b":"%s"}}`, half)) // too large with the other
 	event("buy", "e6", now.Add(2*time.Second), "{}")
-	if n := len(s.fires(2, 20*time.Second)); n != 2 {
+	if n := len(s.fires(2)); n != 2 {
 		t.Fatalf("%d fires, want 2", n)
 	}
 	event("buy", "e7", now.Add(3*time.Second), "{}") // of a transaction that begins when the counts of the one before are in
-	s.fires(3, 20*time.Second)
+	s.fires(3)
 	for _, name := range []string{"vigil_clock_skew_total", "vigil_events_ignored_total", "vigil_history_truncated_total"} {
 		if n := counted(t, reg, name); n != 1 {
 			t.Errorf("%s is %v, want 1", name, n)

@@ -47,7 +47,7 @@ func (s *stage) join(instance string) (stop func(), l *logged) {
 func (s *stage) owners(members int) map[string][]int32 {
 	s.t.Helper()
 	var got map[string][]int32
-	for range 800 {
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
 		groups, err := s.adm.DescribeGroups(context.Background(), "vigil.processor")
 		if err != nil {
 			s.t.Fatal(err)
@@ -67,7 +67,6 @@ func (s *stage) owners(members int) map[string][]int32 {
 		if n == s.width && len(got) == members {
 			return got
 		}
-		<-time.After(50 * time.Millisecond)
 	}
 	s.t.Fatalf("the partitions are not shared by %d: %v", members, got)
 	return nil
@@ -112,7 +111,7 @@ func TestOnlyMovedPartitionsPause(t *testing.T) {
 	s := newStage(t, onBuy)
 	s.join("a")
 	want := slices.Collect(maps.Values(s.buys("e0")))
-	s.fires(partitions, 20*time.Second)
+	s.fires(partitions)
 
 	release := make(chan struct{})
 	s.cluster.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -132,7 +131,7 @@ func TestOnlyMovedPartitionsPause(t *testing.T) {
 			stay = append(stay, id)
 		}
 	}
-	got := s.fires(partitions+len(stay), 20*time.Second)
+	got := s.fires(partitions + len(stay))
 	for _, id := range stay {
 		if !slices.Contains(got, id) {
 			t.Errorf("%s did not fire while another partition was restored", id)
@@ -143,7 +142,7 @@ func TestOnlyMovedPartitionsPause(t *testing.T) {
 	}
 	close(release)
 	slices.Sort(want)
-	if diff := cmp.Diff(want, s.fires(2*partitions, 30*time.Second)); diff != "" {
+	if diff := cmp.Diff(want, s.fires(2*partitions)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -158,7 +157,7 @@ func TestRollingRestartMovesNothing(t *testing.T) {
 	}
 	before := s.owners(3)
 	want := slices.Collect(maps.Values(s.buys("e0")))
-	s.fires(partitions, 20*time.Second)
+	s.fires(partitions)
 	for i, name := range []string{"a", "b", "c"} {
 		others := map[string]int{}
 		for other, l := range logs {
@@ -167,7 +166,7 @@ func TestRollingRestartMovesNothing(t *testing.T) {
 		stops[name]()
 		stops[name], logs[name] = s.join(name)
 		want = append(want, slices.Collect(maps.Values(s.buys(fmt.Sprint("f", i))))...)
-		s.fires(len(want), 20*time.Second)
+		s.fires(len(want))
 		for other, l := range logs {
 			if other != name && l.restores() != others[other] {
 				t.Errorf("%s restored a partition while %s was restarted", other, name)
@@ -181,7 +180,7 @@ func TestRollingRestartMovesNothing(t *testing.T) {
 		t.Errorf("partitions moved: %s", diff)
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, s.fires(len(want)+1, 2*time.Second)); diff != "" {
+	if diff := cmp.Diff(want, s.firesAndNoMore(len(want))); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -18,13 +18,17 @@ import (
 
 	"vigil/campaign"
 	"vigil/event"
+	"vigil/flowtest/live"
 	"vigil/kafka"
 	"vigil/processor"
 	"vigil/trigger"
 	"vigil/webhook"
 )
 
-const partitions = 3
+const (
+	partitions = 3
+	patience   = 2 * time.Minute // for what must come: a busy machine is slow
+)
 
 // stage is a cluster with an input topic, and a campaign folder.
 type stage struct {
@@ -143,16 +147,13 @@ func (s *stage) raw(topic string, key, value []byte, at time.Time) {
 	}
 }
 
-// records reads a topic, committed records only, until enough or until wait is over.
-func (s *stage) records(topic string, enough int, wait time.Duration) []*kgo.Record {
+// records reads a topic, committed records only, until enough have come.
+func (s *stage) records(topic string, enough int) []*kgo.Record {
 	s.t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.ConsumeTopics(topic),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.MetadataMinAge(50*time.Millisecond))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	cl := s.connect(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.MetadataMinAge(50*time.Millisecond))
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var all []*kgo.Record
 	for len(all) < enough && ctx.Err() == nil {
@@ -161,11 +162,44 @@ func (s *stage) records(topic string, enough int, wait time.Duration) []*kgo.Rec
 	return all
 }
 
-// fires are the fire ids on vigil.webhooks with their anchors' users, sorted.
-func (s *stage) fires(enough int, wait time.Duration) []string {
+// all is what is committed to a topic now.
+func (s *stage) all(topic string) []*kgo.Record {
 	s.t.Helper()
-	var ids []string
-	for _, r := range s.records("vigil.webhooks", enough, wait) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	records, err := live.ReadAll(ctx, s.connect, topic)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return records
+}
+
+func (s *stage) connect(more ...kgo.Opt) *kgo.Client {
+	s.t.Helper()
+	cl, err := kgo.NewClient(append(more, kgo.SeedBrokers(s.cluster.ListenAddrs()...))...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return cl
+}
+
+// fires are the fire ids on vigil.webhooks with their anchors' users, sorted, once there are enough.
+func (s *stage) fires(enough int) []string {
+	s.t.Helper()
+	return s.fired(s.records("vigil.webhooks", enough))
+}
+
+// firesAndNoMore are fires, and what else comes in the 2 s after them.
+func (s *stage) firesAndNoMore(enough int) []string {
+	s.t.Helper()
+	s.fires(enough)
+	<-time.After(2 * time.Second)
+	return s.fired(s.all("vigil.webhooks"))
+}
+
+func (s *stage) fired(records []*kgo.Record) (ids []string) {
+	s.t.Helper()
+	for _, r := range records {
 		d, err := webhook.DecodeDelivery(r.Value)
 		if err != nil {
 			s.t.Fatal(err)
@@ -174,4 +208,14 @@ func (s *stage) fires(enough int, wait time.Duration) []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// eventually waits until something is so; where it never is, the test fails with what is told.
+func (s *stage) eventually(told string, so func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); !so(); <-time.After(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatal(told)
+		}
+	}
 }

@@ -60,14 +60,14 @@ func TestJournalOwners(t *testing.T) {
 	s := newStage(t, onBuy)
 	stop := s.start(s.config("a"))
 	s.send("ada", "buy", "e0", time.Now())
-	s.fires(1, 20*time.Second)
-	s.records("vigil.journal", partitions, 20*time.Second)
+	s.fires(1)
+	s.records("vigil.journal", partitions)
 	stop()
 	second := s.config("a")
 	second.Times.AllowedLateness = 300
 	s.start(second)
 	var owners []processor.Owner
-	for _, r := range s.records("vigil.journal", 2*partitions, 20*time.Second) {
+	for _, r := range s.records("vigil.journal", 2*partitions) {
 		e, err := processor.DecodeEntry(r.Value)
 		if err != nil {
 			t.Fatal(err)

@@ -43,7 +43,7 @@ webhook: {url: "https://example.com/hook", body: {k: "{{ key }}"}}
 	}
 	s.send("ada", "buy", "e1", now)
 	var got []string
-	for _, r := range s.records("vigil.webhooks", 3, 20*time.Second) {
+	for _, r := range s.records("vigil.webhooks", 3) {
 		d, err := webhook.DecodeDelivery(r.Value)
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +69,7 @@ webhook: {url: "https://example.com/hook", body: {k: "{{ anchor.properties.k | p
 `)
 	s.start(s.config("a"))
 	s.raw("events", []byte("ada"), []byte(`{"type":"load","properties":{"k":"no number"}}`), time.Now())
-	fired := s.records("vigil.webhooks", 1, 20*time.Second)
+	fired := s.records("vigil.webhooks", 1)
 	if len(fired) != 1 {
 		t.Fatalf("%d fires, want 1", len(fired))
 	}
@@ -95,10 +95,10 @@ func TestTooLargeDeadLetterMovesOn(t *testing.T) {
 	for _, user := range []string{"ada", "bob", "eve", "joe"} { // one in every partition
 		s.send(user, "buy", "e1", now)
 	}
-	if got := s.fires(4, 20*time.Second); len(got) != 4 {
+	if got := s.fires(4); len(got) != 4 {
 		t.Errorf("%d fires, want 4", len(got))
 	}
-	dead := s.records("dlq.vigil.events", 2, 10*time.Second)
+	dead := s.records("dlq.vigil.events", 2)
 	if len(dead) != 2 {
 		t.Fatalf("%d dead letters, want 2", len(dead))
 	}
