@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
@@ -25,18 +27,23 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			for _, name := range []string{"BROKER", "ADMIN", "RECEIVER"} {
-				listener, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					return err
-				}
-				env.Setenv(name, listener.Addr().String())
-				if err := listener.Close(); err != nil {
-					return err
-				}
+				env.Setenv(name, free())
 			}
 			return nil
 		},
 	})
+}
+
+// free is an address that nobody has: below those that the system hands to outgoing connections, which may take one before
+// the script does.
+func free() string {
+	for {
+		listener, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 12_000+rand.IntN(18_000)))
+		if err == nil {
+			_ = listener.Close() // it never accepted anything
+			return listener.Addr().String()
+		}
+	}
 }
 
 // exits CODE PROGRAM ARG... runs a program and wants just this exit code.
@@ -60,18 +67,18 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waits PROGRAM ARG... runs a program again and again until it ends with 0; 20 s at most.
+// waits PROGRAM ARG... runs a program again and again until it ends with 0; 2 minutes at most, for a busy machine is slow.
 func waits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: waits PROGRAM ARG...")
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		err := ts.Exec(args[0], args[1:]...)
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("%v, for 20 s", err)
+			ts.Fatalf("%v, for 2 minutes", err)
 		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 
 // TestStandardLogIsQuiet: what net/http logs by itself reaches our log at the level debug only, as one line.
 func TestStandardLogIsQuiet(t *testing.T) {
-	t.Cleanup(func() { stdlog.SetOutput(t.Output()) })
+	was, flags := stdlog.Writer(), stdlog.Flags()
+	t.Cleanup(func() { stdlog.SetOutput(was); stdlog.SetFlags(flags) }) // other tests come after this one
 	for level, lines := range map[string]int{"info": 0, "debug": 1} {
 		var out strings.Builder
 		if _, err := newLog(config.Log{Level: level, Format: "json"}, &out); err != nil {
