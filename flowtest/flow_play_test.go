@@ -18,10 +18,9 @@ import (
 )
 
 const (
-	crowdSeed   = 7
-	leastFires  = 100              // of each campaign: fewer would say little about it
-	judgeWithin = 90 * time.Second // for the processors to come to the end of the inputs
-	sendWithin  = 7 * time.Minute  // from then on, for the sink to send the rest
+	crowdSeed  = 7
+	leastFires = 100             // of each campaign: fewer would say little about it
+	sendWithin = 7 * time.Minute // from then on, for the sink to send the rest
 )
 
 // play is one run of the crowd through real processes.
@@ -75,7 +74,7 @@ func (p *play) campaigns() {
 // produce writes the crowd and the ticks, and notes where each record stands.
 func (p *play) produce() {
 	p.T.Helper()
-	ctx := p.Within(time.Minute)
+	ctx := p.Within(patience)
 	var failed error // of the client's one goroutine for promises
 	write := func(w *written, partition int32) {
 		r := w.record(p.Input, partition)
@@ -118,7 +117,7 @@ func (p *play) start() {
 	p.T.Helper()
 	p.sink = p.Sink("sink-1")
 	p.processors = []*live.Child{p.Processor("processor-1")}
-	p.Await("the first processor is at work", time.Minute, func() (bool, string) {
+	p.Await("the first processor is at work", patience, func() (bool, string) {
 		at := p.progress()
 		return at > 0, fmt.Sprintf("%.1f %% judged", 100*at)
 	})
@@ -163,14 +162,14 @@ func (p *play) finish() {
 	began := time.Now()
 	want := p.simulate()
 	p.T.Logf("%d fires simulated in %s", len(want), time.Since(began).Round(time.Millisecond))
-	p.Await("the processors have judged everything", judgeWithin, func() (bool, string) {
+	p.Await("the processors have judged everything", patience, func() (bool, string) {
 		at := p.Committed()
 		return maps.Equal(at, p.written), fmt.Sprintf("by partition %v of %v", at, p.written)
 	})
 	p.T.Logf("judged %s after the simulation began", time.Since(began).Round(time.Millisecond))
 	p.Compare(want, p.Fires())
 	p.deadLetters()
-	code, told := p.Told("verify", 2*time.Minute, "verify", "--config", p.Path("vigil.yaml"))
+	code, told := p.Told("verify", patience, "verify", "--config", p.Path("vigil.yaml"))
 	if as := fmt.Sprintf("%d fires are as they must be, 0 differences, 0 unverifiable", len(want)); code != 0 || !strings.Contains(told, as) {
 		p.T.Errorf("vigil verify ended with %d and said %q, want %q", code, told, as)
 	}

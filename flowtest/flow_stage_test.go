@@ -3,6 +3,7 @@ package flowtest
 import (
 	"os"
 	"testing"
+	"time"
 
 	"vigil/flowtest/live"
 )
@@ -11,7 +12,10 @@ var site live.Site
 
 func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
 
-const inputPartitions = 4
+const (
+	inputPartitions = 4
+	patience        = 5 * time.Minute // for what takes seconds on a machine that has nothing else to do
+)
 
 // stage is what these tests run on.
 type stage struct{ *live.Stage }

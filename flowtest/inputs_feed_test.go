@@ -87,7 +87,7 @@ func (f *feed) stop() {
 			f.put(topic, id, fmt.Sprint("tick-", id), value)
 		}
 	}
-	if err := f.Client.Flush(f.Within(time.Minute)); err != nil {
+	if err := f.Client.Flush(f.Within(patience)); err != nil {
 		f.T.Fatal(err)
 	}
 	f.mu.Lock()

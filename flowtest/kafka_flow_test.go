@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 )
 
 // TestFlowOnKafka: what two processors and a sink make of a crowd on a real Kafka is what the simulation says of the
@@ -24,7 +23,7 @@ func TestFlowSurvivesKills(t *testing.T) {
 	p.start()
 	p.killProcessor(0)
 	p.killProcessor(0)
-	p.Await("some webhooks are received", time.Minute, func() (bool, string) {
+	p.Await("some webhooks are received", patience, func() (bool, string) {
 		ids, _ := p.receiver.Received()
 		return ids > 5*leastFires, fmt.Sprintf("%d ids", ids)
 	})
@@ -40,7 +39,7 @@ func (p *play) killProcessor(i int) {
 	victim := p.processors[i]
 	var held []int32
 	var from float64
-	p.Await(fmt.Sprintf("%s is in the middle of its work", victim.Name), time.Minute, func() (bool, string) {
+	p.Await(fmt.Sprintf("%s is in the middle of its work", victim.Name), patience, func() (bool, string) {
 		holds := p.holds(victim)
 		done := p.progress(holds...)
 		if !slices.Equal(holds, held) {

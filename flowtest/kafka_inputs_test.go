@@ -67,7 +67,7 @@ func TestInputsOnKafka(t *testing.T) {
 	m.feed.stop()
 	m.Abort("behind", m.aborted()...)
 	t.Logf("%d records are written after %s", m.feed.written, time.Since(began).Round(time.Second))
-	m.Await("the processors have judged everything", 2*time.Minute, func() (bool, string) {
+	m.Await("the processors have judged everything", patience, func() (bool, string) {
 		left := m.left()
 		return len(left) == 0, fmt.Sprintf("left: %v", left)
 	})
@@ -108,7 +108,7 @@ func (m *merging) aborted() []*kgo.Record {
 // inputs, and from then on they come along in all that do not wait for the wall clock.
 func (m *merging) shared(members ...*live.Child) {
 	m.T.Helper()
-	m.Await("the partitions are shared", time.Minute, func() (bool, string) {
+	m.Await("the partitions are shared", patience, func() (bool, string) {
 		held := m.held()
 		n := 0
 		for _, c := range members {
@@ -124,7 +124,7 @@ func (m *merging) shared(members ...*live.Child) {
 		return n == mergePartitions && len(held) == len(members), fmt.Sprint(held)
 	})
 	before := m.committed()
-	m.Await("the processors come along", time.Minute, func() (bool, string) {
+	m.Await("the processors come along", patience, func() (bool, string) {
 		now := m.committed()
 		for id := range int32(busyPartitions) {
 			for _, topic := range m.Inputs {
@@ -177,7 +177,7 @@ func (m *merging) committed() map[string]int64 {
 // left is what is to be judged, by topic and partition.
 func (m *merging) left() map[string]int64 {
 	m.T.Helper()
-	ends, err := m.Adm.ListEndOffsets(m.Within(10*time.Second), m.Inputs...)
+	ends, err := m.Adm.ListEndOffsets(m.Within(patience), m.Inputs...)
 	if err != nil {
 		m.T.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func (m *merging) judge() {
 	if !m.T.Failed() && !slices.EqualFunc(listed, fired, func(w, g live.Fire) bool { return w.ID == g.ID }) {
 		m.T.Error("the fires of a partition are in another order than simulated")
 	}
-	code, told := m.Told("verify", 2*time.Minute, "verify", "--config", m.Path("vigil.yaml"))
+	code, told := m.Told("verify", patience, "verify", "--config", m.Path("vigil.yaml"))
 	if as := fmt.Sprintf("%d fires are as they must be, 0 differences, 0 unverifiable", len(want)); code != 0 || !strings.Contains(told, as) {
 		m.T.Errorf("vigil verify ended with %d and said %q, want %q", code, told, as)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"vigil/config/endpoints"
+	"vigil/flowtest/live"
 	"vigil/sink/core"
 	"vigil/sink/egress"
 	"vigil/webhook"
@@ -91,7 +92,7 @@ func startReceiver(t *testing.T, keys, tool string, args ...string) *program {
 	cmd := exec.CommandContext(ctx, tool, args...)
 	cmd.Dir = receiversDir
 	cmd.Env = append(os.Environ(), "WEBHOOK_SECRETS="+keys, "PORT=0")
-	var trouble bytes.Buffer
+	var trouble live.Log
 	cmd.Stderr = &trouble
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -116,7 +117,7 @@ func startReceiver(t *testing.T, keys, tool string, args ...string) *program {
 	})
 	address, ok := strings.CutPrefix(p.next(t), "listening on ")
 	if !ok {
-		t.Fatalf("it does not listen: %s", trouble.String())
+		t.Fatalf("it does not listen: %s", trouble.Text())
 	}
 	p.url = "http://" + address + "/hooks"
 	return p
@@ -128,7 +129,7 @@ func (p *program) next(t *testing.T) string {
 	select {
 	case line := <-p.said:
 		return line
-	case <-time.After(90 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the receiver says nothing")
 		return ""
 	}

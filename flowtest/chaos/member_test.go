@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	restartAfter = time.Second // a member that has ended by itself is started again, as a supervisor does
-	zombieLeaves = time.Minute // for one whose name another has taken
+	restartAfter = time.Second     // a member that has ended by itself is started again, as a supervisor does
+	zombieLeaves = 2 * time.Minute // for one whose name another has taken
 )
 
 // member is a processor or a sink that is always to be there, whatever is done to it. One goroutine owns it.

@@ -156,7 +156,7 @@ func (c *child) stop() {
 	}
 	select {
 	case <-c.done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		c.t.Fatalf("the child does not stop\n%s", c.log.Text())
 	}
 	if code := c.cmd.ProcessState.ExitCode(); code != 0 {

@@ -24,7 +24,7 @@ const (
 	input      = "events"
 	partitions = 2
 	users      = 12 // of each round, and as many that come in every round
-	patience   = 60 * time.Second
+	patience   = 3 * time.Minute
 )
 
 // stage is the broker, what was written to it, and the disk of the children.

@@ -71,7 +71,7 @@ func poll(ctx context.Context, t *testing.T, cl *kgo.Client, n int) []string {
 
 func TestTransactionsOnARealBroker(t *testing.T) {
 	c := broker.Start(t)
-	ctx := deadline(t, time.Minute)
+	ctx := deadline(t, 5*time.Minute)
 	writer := client(t, c, kgo.DefaultProduceTopic("tx"), kgo.TransactionalID("writer"))
 	createTopic(ctx, t, writer, "tx")
 	transact(ctx, t, writer, "kept", kgo.TryCommit)
@@ -88,7 +88,7 @@ func TestTransactionsOnARealBroker(t *testing.T) {
 
 func TestThreeNodesSurviveOne(t *testing.T) {
 	c := kafkatest.Start(t, 3)
-	ctx := deadline(t, 2*time.Minute)
+	ctx := deadline(t, 10*time.Minute)
 	writer := client(t, c, kgo.DefaultProduceTopic("ha"), kgo.ProduceRequestTimeout(3*time.Second), kgo.RequestTimeoutOverhead(time.Second))
 	createTopic(ctx, t, writer, "ha")
 	for i, step := range []func(){

@@ -27,8 +27,8 @@ const (
 	partitions = 4
 	inFlight   = 32 // sink.max_in_flight
 	answerTime = 50 * time.Millisecond
-	slack      = 2           // a kill may come between an answer and its note in the completion file, when the place is taken again
-	within     = time.Minute // for a sink to come back, and for the last delivery
+	slack      = 2               // a kill may come between an answer and its note in the completion file, when the place is taken again
+	within     = 3 * time.Minute // for a sink to come back, and for the last delivery
 )
 
 var site live.Site

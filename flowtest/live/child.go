@@ -100,7 +100,7 @@ func (s *Stage) Spawn(name string, args ...string) *Child {
 // Once runs `vigil ARGS` to its end, which must be a good one.
 func (s *Stage) Once(name string, args ...string) {
 	s.T.Helper()
-	if code, last := s.Told(name, time.Minute, args...); code != 0 {
+	if code, last := s.Told(name, patience, args...); code != 0 {
 		s.T.Fatalf("vigil %s: exit code %d: %s", name, code, last)
 	}
 }

@@ -21,7 +21,10 @@ import (
 	"vigil/kafka"
 )
 
-const lookEvery = 20 * time.Millisecond // between two looks at a condition
+const (
+	lookEvery = 20 * time.Millisecond // between two looks at a condition
+	patience  = 3 * time.Minute       // for what takes seconds on a machine that has nothing else to do
+)
 
 // Site is what all stages of a package share: a Kafka, and vigil as a binary, each made when first asked for. Its zero
 // value is ready:

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -15,7 +16,7 @@ const readWithin = 5 * time.Minute // a whole topic
 // the log too, which is a moment after the transaction has ended.
 func (s *Stage) Abort(name string, records ...*kgo.Record) {
 	s.T.Helper()
-	ctx := s.Within(30 * time.Second)
+	ctx := s.Within(patience)
 	cl := s.Connect(kgo.TransactionalID(s.Prefix+"-"+name), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	defer cl.Close()
 	if err := cl.BeginTransaction(); err != nil {
@@ -27,7 +28,7 @@ func (s *Stage) Abort(name string, records ...*kgo.Record) {
 	if err := cl.EndTransaction(ctx, kgo.TryAbort); err != nil {
 		s.T.Fatal(err)
 	}
-	s.Await("no transaction is open", time.Minute, func() (bool, string) {
+	s.Await("no transaction is open", patience, func() (bool, string) {
 		stable, err := s.Adm.ListCommittedOffsets(ctx, s.Input)
 		if err != nil {
 			return false, err.Error()
@@ -37,14 +38,18 @@ func (s *Stage) Abort(name string, records ...*kgo.Record) {
 	})
 }
 
-// Ends are where the partitions of the input end now.
+// Ends are where the partitions of the input end now. One whose leader does not tell is asked for again.
 func (s *Stage) Ends() map[int32]int64 {
 	s.T.Helper()
-	listed, err := s.Adm.ListEndOffsets(s.Within(time.Minute), s.Input)
-	if err != nil {
-		s.T.Fatal(err)
+	for ctx := s.Within(patience); ; <-time.After(lookEvery) {
+		listed, err := s.Adm.ListEndOffsets(ctx, s.Input)
+		if err = errors.Join(err, listed.Error()); err == nil {
+			return offsetsOf(listed)
+		}
+		if ctx.Err() != nil {
+			s.T.Fatal(err)
+		}
 	}
-	return offsetsOf(listed)
 }
 
 func offsetsOf(listed kadm.ListedOffsets) map[int32]int64 {

@@ -24,7 +24,7 @@ import (
 
 const (
 	partitions  = 4
-	readyWithin = time.Minute
+	readyWithin = 3 * time.Minute
 	idleWithin  = 2 * time.Minute // idle connections are closed after 30 s
 )
 
