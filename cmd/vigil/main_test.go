@@ -3,14 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os/exec"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	kafkatest "vigil/flowtest/kafka"
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"vigil": main}) }
@@ -26,24 +26,14 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
-			for _, name := range []string{"BROKER", "ADMIN", "RECEIVER"} {
-				env.Setenv(name, free())
+			names := []string{"BROKER", "ADMIN", "RECEIVER"}
+			port, err := kafkatest.FreePorts(len(names))
+			for i, name := range names {
+				env.Setenv(name, fmt.Sprint("127.0.0.1:", port+i))
 			}
-			return nil
+			return err
 		},
 	})
-}
-
-// free is an address that nobody has: below those that the system hands to outgoing connections, which may take one before
-// the script does.
-func free() string {
-	for {
-		listener, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 12_000+rand.IntN(18_000)))
-		if err == nil {
-			_ = listener.Close() // it never accepted anything
-			return listener.Addr().String()
-		}
-	}
 }
 
 // exits CODE PROGRAM ARG... runs a program and wants just this exit code.

@@ -122,7 +122,7 @@ func launch(dir string, nodes int) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	port, err := freePorts(2 * nodes)
+	port, err := FreePorts(2 * nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +156,9 @@ func (c *Cluster) run(args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// freePorts finds n free ports in a row, below those that the system hands to outgoing connections.
-func freePorts(n int) (int, error) {
+// FreePorts finds n free ports in a row, and tells the first. They are below those that the system hands to outgoing
+// connections, which could take one before anybody listens there.
+func FreePorts(n int) (int, error) {
 	for range 100 {
 		first := 12000 + rand.IntN(18000)
 		if free(first, n) {

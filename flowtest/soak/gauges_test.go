@@ -5,11 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	kafkatest "vigil/flowtest/kafka"
 )
 
 const (
@@ -30,12 +31,11 @@ type sample struct {
 // start starts the sink with an admin listener, and waits until it is ready.
 func (r *run) start() {
 	r.T.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := kafkatest.FreePorts(1)
 	if err != nil {
 		r.T.Fatal(err)
 	}
-	address := l.Addr().String()
-	_ = l.Close() // it never accepted anything
+	address := fmt.Sprint("127.0.0.1:", port)
 	r.admin = "http://" + address
 	r.sink = r.Spawn("sink", "sink", "--config", r.Path("vigil.yaml"), "-X", "instance=sink", "-X", "data_dir="+r.Path("sink"),
 		"-X", "admin.listen="+address, "-X", "log.level=error")
