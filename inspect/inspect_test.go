@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,13 +159,14 @@ func TestAttemptsFollow(t *testing.T) {
 	b.attempt("f1", "ada", time.Minute, webhook.Retry)
 	ctx, cancel := context.WithCancel(t.Context())
 	var ids []string
+	var writer sync.WaitGroup // what it has written may be read before it knows
 	_, err := b.reader.Attempts(ctx, topics, inspect.Attempts{User: "ada", Follow: true}, func(a *webhook.Attempt) error {
 		ids = append(ids, a.FireID)
 		if a.FireID == "f1" {
-			go func() {
+			writer.Go(func() {
 				b.attempt("f9", "bob", time.Minute, webhook.Delivered)
 				b.attempt("f2", "ada", time.Minute, webhook.Delivered)
-			}()
+			})
 		} else {
 			cancel()
 		}
@@ -174,6 +176,7 @@ func TestAttemptsFollow(t *testing.T) {
 		t.Errorf("got %q, %v", ids, err)
 	}
 	cancel()
+	writer.Wait()
 }
 
 func TestDeadLetters(t *testing.T) {
