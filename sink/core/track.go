@@ -38,7 +38,7 @@ type mark struct {
 func (t *Track) Fetched(offset int64, epoch int32, since time.Time) (seq uint64, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.next, t.epoch = offset+1, epoch
+	t.reach(offset, epoch)
 	if offset < t.knownLow { // another log than the one that was committed: the topic was made anew
 		t.known = nil
 	}
@@ -54,15 +54,37 @@ func (t *Track) Fetched(offset int64, epoch int32, since time.Time) (seq uint64,
 func (t *Track) Passed(offset int64, epoch int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.next, t.epoch, t.dirty = offset+1, epoch, true
+	t.reach(offset, epoch)
+	t.dirty = true
+}
+
+// reach takes note of how far was read. Where the log has lost its end, what was there is no longer: it waits for nothing,
+// and what has taken its place is not done.
+func (t *Track) reach(offset int64, epoch int32) {
+	if offset < t.next {
+		for i := range t.marks {
+			t.marks[i].done = t.marks[i].done || t.marks[i].offset >= offset
+		}
+		t.pass()
+		t.known, t.dirty = nil, true
+	}
+	t.next, t.epoch = offset+1, epoch
 }
 
 // Finish marks an offset done: the records that carry its outcome are acked.
 func (t *Track) Finish(seq uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if seq < t.first { // of a log that has lost it
+		return
+	}
 	t.marks[seq-t.first].done = true
 	t.dirty = true
+	t.pass()
+}
+
+// pass moves the watermark up to the first open mark.
+func (t *Track) pass() {
 	n := 0
 	for n < len(t.marks) && t.marks[n].done {
 		n++

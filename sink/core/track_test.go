@@ -1,6 +1,8 @@
 package core_test
 
 import (
+	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,5 +190,45 @@ func TestOldestIsNotAlwaysTheFirst(t *testing.T) {
 	track.Finish(old)
 	if at, _ := track.Oldest(); at != now.UnixMilli() {
 		t.Errorf("oldest is %v", time.UnixMilli(at))
+	}
+}
+
+// TestTrackRewinds: a log that lost its end is read again from there, while what was read before is still open. What is
+// there now is not done because the record that it replaces was.
+func TestTrackRewinds(t *testing.T) {
+	for name, c := range map[string]struct {
+		again int64   // the offset that it is read from
+		want  []int64 // watermarks: before anything new is finished, and after each
+	}{
+		"to the middle":    {12, []int64{11, 11, 11}}, // 11 is open all the time
+		"to the beginning": {3, []int64{3, 4, 5}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			track := &core.Track{}
+			track.Resume(10, "v1:"+base64.StdEncoding.EncodeToString([]byte{1<<2 | 1<<3})) // 12 and 13 were done
+			seqs := map[int64]uint64{}
+			for o := int64(10); o < 16; o++ {
+				seqs[o], _ = track.Fetched(o, 1, now)
+			}
+			track.Finish(seqs[10])
+			got := []int64{}
+			var again []uint64
+			for o := c.again; o < c.again+2; o++ {
+				seq, fresh := track.Fetched(o, 2, now)
+				if !fresh {
+					t.Errorf("offset %d counts as done", o)
+				}
+				again = append(again, seq)
+			}
+			track.Finish(seqs[14]) // of the log that was: it comes late and says nothing
+			for _, seq := range append([]uint64{seqs[15]}, again...) {
+				track.Finish(seq)
+				offset, _, _, _ := track.Commit()
+				got = append(got, offset)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("watermarks %v, want %v", got, c.want)
+			}
+		})
 	}
 }
