@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -206,4 +208,43 @@ func http2Rows() []row {
 			t.Error("an infinite body takes more than 64 KiB")
 		}
 	}})
+}
+
+// TestHTTP2AnswersOneByOne: as many attempts as an endpoint gets at a time are under way on one connection when the first
+// of them is answered. Long answers to all of them are no flood.
+func TestHTTP2AnswersOneByOne(t *testing.T) {
+	const n = 64
+	a := newAuthority(t)
+	var posts atomic.Int32
+	there, turn := make(chan struct{}), make(chan struct{}, n)
+	url := secureServer(t, &tls.Config{Certificates: []tls.Certificate{a.issue(t, nil)}}, func(w http.ResponseWriter, _ *http.Request) {
+		switch i := posts.Add(1); {
+		case i == n+1:
+			close(there)
+		case i == 1, i > n+1:
+			return
+		default:
+			<-there
+			<-turn
+		}
+		_, _ = w.Write(make([]byte, maxDrain))
+	})
+	p := &Policy{MaxInFlight: n, RootCAs: a.pool}
+	e, s := compile(t, p, endpoints.Endpoint{URL: url, HTTP2: true, Timeout: patience}), senderOf(t, p)
+	require(t, deliver(t, s, e), "success 200")
+	var answers [n]core.Answer
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			answers[i] = deliver(t, s, e)
+			turn <- struct{}{}
+		})
+	}
+	all.Wait()
+	for _, got := range answers {
+		require(t, got, "success 200")
+	}
+	if got := posts.Load(); got != n+1 {
+		t.Errorf("%d requests for %d attempts", got, n+1)
+	}
 }

@@ -15,7 +15,7 @@ import (
 const (
 	tlsTimeout    = 2 * time.Second
 	pingAfter     = 5 * time.Second // of silence on an HTTP/2 connection; no answer within as long closes it
-	http2Budget   = 256 << 10       // bytes that an HTTP/2 connection may read at first, and again with each attempt
+	http2Budget   = 256 << 10       // bytes that an HTTP/2 connection may read at first, and more with each attempt
 	maxHeaderRead = 32 << 10        // bytes of an answer's headers
 	idleTimeout   = 30 * time.Second
 	maxIdle       = 4096
@@ -38,7 +38,7 @@ func newClient(g guard.Guard, maxInFlight int, http2 bool, secure *tls.Config) c
 			if err != nil {
 				return nil, err
 			}
-			c := &watched{Conn: conn, remote: conn.RemoteAddr().String(), changed: make(chan struct{}, 1), metered: http2}
+			c := &watched{Conn: conn, remote: conn.RemoteAddr().String(), changed: make(chan struct{}, 1), metered: http2, most: int64(maxInFlight) * http2Budget}
 			c.left.Store(http2Budget)
 			return c, nil
 		},
@@ -88,6 +88,7 @@ type watched struct {
 
 	metered bool         // HTTP/2: what is read is counted, for frames beside an answer have no bound of their own
 	left    atomic.Int64 // bytes that may still be read
+	most    int64        // that left grows to: as many attempts as there can be at a time
 }
 
 var errFlood = errors.New("the receiver sends without end")
@@ -110,6 +111,12 @@ func (c *watched) Close() error {
 	c.closed.Store(true)
 	c.signal()
 	return c.Conn.Close()
+}
+
+// allow lets one more attempt read its share, whatever those that are under way still have to read.
+func (c *watched) allow() {
+	for left := c.left.Load(); !c.left.CompareAndSwap(left, min(left+http2Budget, c.most)); left = c.left.Load() {
+	}
 }
 
 func (c *watched) signal() {
@@ -144,7 +151,7 @@ func tainted(conn net.Conn) bool {
 	}
 	c, ok := conn.(*watched)
 	if ok && two {
-		c.left.Store(http2Budget)
+		c.allow()
 	}
 	if !ok || two || c.quiet() {
 		return false
