@@ -125,18 +125,21 @@ func (r *Reader) DeadLetters(ctx context.Context, topics kafka.Topics, f DeadFil
 // dead visits the dead letters that f wants.
 func (r *Reader) dead(ctx context.Context, topics kafka.Topics, f DeadFilter, visit func(*DeadLetter, *kgo.Record) error) error {
 	for _, kind := range f.kinds() {
-		s := scan{topic: deadTopic(topics, kind), since: f.Since}
-		err := r.read(ctx, s, func(record *kgo.Record) error {
-			if d := deadLetter(kind, record); f.wants(d) {
-				return visit(d, record)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := r.deadOf(ctx, topics, kind, f, visit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// deadOf visits those of one kind.
+func (r *Reader) deadOf(ctx context.Context, topics kafka.Topics, kind string, f DeadFilter, visit func(*DeadLetter, *kgo.Record) error) error {
+	return r.read(ctx, scan{topic: deadTopic(topics, kind), since: f.Since}, func(record *kgo.Record) error {
+		if d := deadLetter(kind, record); f.wants(d) {
+			return visit(d, record)
+		}
+		return nil
+	})
 }
 
 func deadTopic(topics kafka.Topics, kind string) string {

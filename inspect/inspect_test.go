@@ -309,6 +309,28 @@ func TestReplayDeliveries(t *testing.T) {
 	}
 }
 
+// TestReplayOfLargeDeliveries: a delivery may be larger than what the input topics take, and goes back all the same.
+func TestReplayOfLargeDeliveries(t *testing.T) {
+	b := newBench(t)
+	large, err := kgo.NewClient(append(b.client.Opts(), kgo.ProducerBatchMaxBytes(webhook.MaxRecordBytes))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer large.Close()
+	b.client = large
+	b.dead("large", time.Minute, func(d *webhook.Delivery) { d.Body = make([]byte, webhook.MaxBodyBytes) })
+	b.write(&kgo.Record{Topic: topics.DeadEvents, Key: []byte("ada"), Value: []byte(`{"type":"x"}`), Timestamp: start, Headers: []kgo.RecordHeader{
+		{Key: "__connect.errors.topic", Value: []byte("events")}, {Key: "__connect.errors.partition", Value: []byte("1")},
+	}})
+	plan, err := b.reader.Plan(t.Context(), topics, inspect.DeadFilter{}, inspect.Rules{Inputs: []string{"events"}, Now: start})
+	if err != nil || plan.Deliveries != 1 || plan.Events != 1 {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	if n, err := b.reader.Replay(t.Context(), topics, plan); n != 2 || err != nil {
+		t.Errorf("%d written, %v", n, err)
+	}
+}
+
 func TestReplayEvents(t *testing.T) {
 	b := newBench(t)
 	letter := func(from, partition string, more ...kgo.RecordHeader) *kgo.Record {

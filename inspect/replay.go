@@ -161,7 +161,21 @@ func (rules *Rules) stays(d *DeadLetter, record *kgo.Record) string {
 // before it and origin replay (delivery 2); an event to its input topic as it was, with its own timestamp. It returns
 // how many records the brokers have taken.
 func (r *Reader) Replay(ctx context.Context, topics kafka.Topics, p *Plan) (written int, err error) {
-	targets := append([]string{topics.Webhooks}, p.rules.Inputs...)
+	if p.Events > 0 {
+		if written, err = r.replay(ctx, topics, p, Events, p.rules.Inputs); err != nil {
+			return written, err
+		}
+	}
+	if p.Deliveries > 0 {
+		n, err := r.replay(ctx, topics, p, Webhooks, []string{topics.Webhooks})
+		return written + n, err
+	}
+	return written, nil
+}
+
+// replay writes the dead letters of one kind back to their topics. Each kind has its own producer: deliveries may be larger
+// than what input topics take.
+func (r *Reader) replay(ctx context.Context, topics kafka.Topics, p *Plan, kind string, targets []string) (written int, err error) {
 	counts, batch, err := r.targets(ctx, targets)
 	if err != nil {
 		return 0, err
@@ -172,7 +186,7 @@ func (r *Reader) Replay(ctx context.Context, topics kafka.Topics, p *Plan) (writ
 	}
 	defer client.Close()
 	w := &writes{}
-	err = r.dead(ctx, topics, p.filter, func(d *DeadLetter, record *kgo.Record) error {
+	err = r.deadOf(ctx, topics, kind, p.filter, func(d *DeadLetter, record *kgo.Record) error {
 		if !p.letters[place{d.Kind, d.partition, d.offset}] {
 			return nil
 		}
