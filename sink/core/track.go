@@ -124,10 +124,13 @@ func (t *Track) Commit() (offset int64, epoch int32, meta string, ok bool) {
 		return 0, 0, "", false
 	}
 	t.dirty = false
-	if len(t.marks) == 0 {
-		return t.next, t.epoch, "", true
+	low := t.next
+	switch {
+	case len(t.marks) > 0:
+		low = t.marks[0].offset
+	case low >= t.knownLow+int64(len(t.known))*8: // nothing is known of what comes
+		return low, t.epoch, "", true
 	}
-	low := t.marks[0].offset
 	return low, t.epoch, t.doneAbove(low).encode(), true
 }
 

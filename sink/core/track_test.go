@@ -193,6 +193,28 @@ func TestOldestIsNotAlwaysTheFirst(t *testing.T) {
 	}
 }
 
+// TestTrackKeepsWhatIsNotReadAgain: what the last owner had done is committed on, as long as it was not read again, though
+// nothing is open.
+func TestTrackKeepsWhatIsNotReadAgain(t *testing.T) {
+	track := &core.Track{}
+	track.Resume(10, "v1:"+base64.StdEncoding.EncodeToString([]byte{1<<2 | 1<<4})) // 12 and 14 were done
+	for o := int64(10); o < 12; o++ {
+		seq, _ := track.Fetched(o, 1, now)
+		track.Finish(seq)
+	}
+	low, _, meta, _ := track.Commit()
+	next := &core.Track{}
+	next.Resume(low, meta)
+	for o := low; o < 16; o++ {
+		if _, fresh := next.Fetched(o, 1, now); fresh == (o == 12 || o == 14) {
+			t.Errorf("offset %d: fresh is %v", o, fresh)
+		}
+	}
+	if low != 12 {
+		t.Errorf("watermark %d, want 12", low)
+	}
+}
+
 // TestTrackRewinds: a log that lost its end is read again from there, while what was read before is still open. What is
 // there now is not done because the record that it replaces was.
 func TestTrackRewinds(t *testing.T) {
