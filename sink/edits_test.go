@@ -23,7 +23,7 @@ func (b *bench) editable() (s *sink.Sink, status *atomic.Value, stop func()) {
 	status = &atomic.Value{}
 	status.Store("active")
 	b.cfg.CampaignStatus = func(string) string { return status.Load().(string) }
-	s, err := sink.New(b.cfg, sink.Deps{Log: b.log, Rand: rand.New(zero{})})
+	s, err := sink.New(b.cfg, sink.Deps{Log: b.log, Registry: b.registry, Rand: rand.New(zero{})})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -40,6 +41,8 @@ type bench struct {
 	chance  rand.Source    // of jitter
 	text    live.Log       // the log
 	log     zerolog.Logger // writes to it
+
+	registry prometheus.Registerer // of an editable sink; nil: none
 
 	mu      sync.Mutex
 	hits    []hit

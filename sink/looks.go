@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"vigil/sink/core"
+	"vigil/sink/standing"
 )
 
 // oldestAge is the age in seconds of the oldest unfinished delivery in a tier; 0 where there is none.
@@ -31,4 +32,9 @@ func (s *Sink) loads() []core.Load {
 	case <-time.After(tick):
 	}
 	return nil
+}
+
+// marks counts endpoints in a state. What was known of one that points elsewhere by now is no news.
+func (s *Sink) marks(state standing.State) int {
+	return s.board.Count(state, s.endpoints.Load().Address)
 }

@@ -90,3 +90,41 @@ func TestMetricsTellWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// TestMendedEndpointIsCountedNoMore: a mark that a sink made at another address stands against nobody, on the metrics too.
+func TestMendedEndpointIsCountedNoMore(t *testing.T) {
+	for name, row := range map[string]struct {
+		status, n int // of answers, and deliveries a minute apart
+		metric    string
+	}{
+		"failing": {500, 10, "vigil_sink_endpoints_failing"},
+		"gone":    {410, 1, "vigil_sink_endpoints_paused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench) {
+				registry := prometheus.NewRegistry()
+				b.registry = registry
+				b.respond = func(_ int, r *http.Request) (*http.Response, error) {
+					return answer(map[bool]int{true: 200, false: row.status}[r.URL.Host == "mended.example.com"]), nil
+				}
+				s, _, stop := b.editable()
+				for i := range row.n {
+					b.put(fire(fmt.Sprint("f", i)))
+					b.pass(time.Minute)
+				}
+				if n := gathered(t, registry)[row.metric]; n != 1 {
+					t.Errorf("%v before it is mended", n)
+				}
+				if err := s.SetEndpoints([]endpoints.Endpoint{{Name: "shop", URL: "https://mended.example.com/", Retries: 2}}); err != nil {
+					t.Fatal(err)
+				}
+				b.put(fire("mended"))
+				b.pass(20 * time.Minute)
+				if n := gathered(t, registry)[row.metric]; n != 0 || !b.delivered()["mended"] {
+					t.Errorf("%v after it was mended; delivered: %v", n, b.delivered()["mended"])
+				}
+				stop()
+			})
+		})
+	}
+}

@@ -127,11 +127,11 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	}
 	s.done = completion.New(cfg.DataDir, url.PathEscape(cfg.Group+"."+cfg.Instance), s.log)
 	s.board = standing.New(cfg.Topics.Endpoints, cfg.Client, s.log)
-	var err error
-	if s.meter, err = meter.New(deps.Registry, meter.Sources{Oldest: s.oldestAge, Marks: s.board.Count, Loads: s.loads}); err != nil {
+	err := s.SetEndpoints(cfg.Endpoints)
+	if err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
 	}
-	if err := s.SetEndpoints(cfg.Endpoints); err != nil {
+	if s.meter, err = meter.New(deps.Registry, meter.Sources{Oldest: s.oldestAge, Marks: s.marks, Loads: s.loads}); err != nil {
 		return nil, fmt.Errorf("sink: %w", err)
 	}
 	if s.sender, err = egress.NewSender(&s.cfg.Policy); err != nil {

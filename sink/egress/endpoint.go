@@ -150,6 +150,14 @@ func (s *Endpoints) Find(name string) *Endpoint {
 	return s.named[name]
 }
 
+// Address is that of the endpoint of a name; empty where there is none.
+func (s *Endpoints) Address(name string) string {
+	if e := s.named[name]; e != nil {
+		return e.address
+	}
+	return ""
+}
+
 // Limits are what the endpoint may be asked to bear.
 func (e *Endpoint) Limits() core.Limits {
 	return core.Limits{InFlight: e.inFlight, Rate: e.rate, Address: e.address}

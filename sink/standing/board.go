@@ -125,10 +125,10 @@ func (b *Board) State(endpoint, address string) State {
 	return ""
 }
 
-// Count is the number of endpoints in a state.
-func (b *Board) Count(s State) (n int) {
-	for _, m := range *b.marks.Load() {
-		if m.State == s {
+// Count is the number of endpoints in a state; address tells where one points now.
+func (b *Board) Count(s State, address func(endpoint string) string) (n int) {
+	for name, m := range *b.marks.Load() {
+		if m.State == s && m.Stands(address(name)) {
 			n++
 		}
 	}

@@ -46,6 +46,9 @@ func start(t *testing.T, opts []kgo.Opt) (b *standing.Board, stop func()) {
 	return b, func() { cancel(); running.Wait() }
 }
 
+// pointsTo is where the endpoints of these tests point.
+func pointsTo(endpoint string) string { return map[string]string{"shop": "a"}[endpoint] }
+
 func pass(d time.Duration) { <-time.After(d) }
 
 // failures notes an attempt every interval for a while, all failed, as one that knows of failures since the first.
@@ -78,7 +81,7 @@ func TestGonePausesForAllAndForGood(t *testing.T) {
 			pass(time.Minute + 10*time.Second) // the second may have looked for the topic a moment before it was made
 			stopFirst()
 			for name, b := range map[string]*standing.Board{"same": first, "other": second} {
-				if b.State("shop", "a") != standing.Paused || b.Count(standing.Paused) != 1 {
+				if b.State("shop", "a") != standing.Paused || b.Count(standing.Paused, pointsTo) != 1 {
 					t.Errorf("%s instance: not paused", name)
 				}
 				if b.State("shop", "mended") == standing.Paused || b.State("other", "a") == standing.Paused {
@@ -109,8 +112,8 @@ func TestADayOfFailuresPauses(t *testing.T) {
 	inBubble(t, true, func(t *testing.T, opts []kgo.Opt) {
 		begin := time.Now().Truncate(time.Millisecond)
 		first, stop := start(t, opts)
-		if reason, _ := failures(first, begin, time.Minute, 23*time.Hour); reason != "" || first.Count(standing.Failing) != 1 {
-			t.Errorf("after 23 h: %q, %d failing", reason, first.Count(standing.Failing))
+		if reason, _ := failures(first, begin, time.Minute, 23*time.Hour); reason != "" || first.Count(standing.Failing, pointsTo) != 1 {
+			t.Errorf("after 23 h: %q, %d failing", reason, first.Count(standing.Failing, pointsTo))
 		}
 		pass(time.Second)
 		stop()
@@ -132,7 +135,7 @@ func TestOneSuccessAnywhereStartsAnew(t *testing.T) {
 		pass(time.Second)
 		second.Note(standing.News{Endpoint: "shop", Address: "a", Named: true, Well: true, At: begin.Add(20 * time.Hour)})
 		pass(time.Second)
-		if first.Count(standing.Failing) != 0 {
+		if first.Count(standing.Failing, pointsTo) != 0 {
 			t.Error("the first does not know of the success at the second")
 		}
 		if reason, _ := failures(first, begin.Add(20*time.Hour), time.Minute, 23*time.Hour); reason != "" {
@@ -203,7 +206,7 @@ func TestTheUnusedIsForgotten(t *testing.T) {
 		b.Note(standing.News{Endpoint: "gone", Named: true, Gone: true, At: time.Now()})
 		pass(6 * 24 * time.Hour)
 		ill("https://later.example.com")
-		if n := b.Count(standing.Failing); n != 2 {
+		if n := b.Count(standing.Failing, pointsTo); n != 2 {
 			t.Errorf("%d failing after 6 days, want 2", n)
 		}
 		pass(2 * 24 * time.Hour)
@@ -251,7 +254,7 @@ func TestWhatAnOperatorWantsStands(t *testing.T) {
 			}
 		}
 		b.Note(standing.News{Endpoint: "shop", Named: true, Well: true, At: time.Now()}) // it was in flight
-		if b.State("shop", "a") != standing.Paused || b.State("other", "") == standing.Paused || b.Count(standing.Paused) != 1 {
+		if b.State("shop", "a") != standing.Paused || b.State("other", "") == standing.Paused || b.Count(standing.Paused, pointsTo) != 1 {
 			t.Error("what was in flight, or no mark, changed it")
 		}
 		stop()
