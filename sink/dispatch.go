@@ -200,9 +200,6 @@ func (d *dispatcher) sleep(now time.Time) time.Duration {
 		wait = min(wait, at.Sub(now))
 	}
 	if d.lanes.Waiting() > 0 {
-		if d.next.Before(now) {
-			d.next = now.Add(tick)
-		}
 		wait = min(wait, d.next.Sub(now))
 	}
 	if d.paused > 0 { // acks free the window without a word to the dispatcher
