@@ -39,9 +39,6 @@ func (t *Track) Fetched(offset int64, epoch int32, since time.Time) (seq uint64,
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reach(offset, epoch)
-	if offset < t.knownLow { // another log than the one that was committed: the topic was made anew
-		t.known = nil
-	}
 	if t.known.get(offset - t.knownLow) {
 		t.dirty = true
 		return 0, false
@@ -58,10 +55,10 @@ func (t *Track) Passed(offset int64, epoch int32) {
 	t.dirty = true
 }
 
-// reach takes note of how far was read. Where the log has lost its end, what was there is no longer: it waits for nothing,
-// and what has taken its place is not done.
+// reach takes note of how far was read. Where the log has lost its end, or was made anew, what was there is no longer: it
+// waits for nothing, and what has taken its place is not done.
 func (t *Track) reach(offset int64, epoch int32) {
-	if offset < t.next {
+	if offset < max(t.next, t.knownLow) {
 		for i := range t.marks {
 			t.marks[i].done = t.marks[i].done || t.marks[i].offset >= offset
 		}
@@ -75,10 +72,9 @@ func (t *Track) reach(offset int64, epoch int32) {
 func (t *Track) Finish(seq uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if seq < t.first { // of a log that has lost it
-		return
+	if seq >= t.first { // else its log has lost it
+		t.marks[seq-t.first].done = true
 	}
-	t.marks[seq-t.first].done = true
 	t.dirty = true
 	t.pass()
 }
@@ -125,11 +121,8 @@ func (t *Track) Commit() (offset int64, epoch int32, meta string, ok bool) {
 	}
 	t.dirty = false
 	low := t.next
-	switch {
-	case len(t.marks) > 0:
+	if len(t.marks) > 0 {
 		low = t.marks[0].offset
-	case low >= t.knownLow+int64(len(t.known))*8: // nothing is known of what comes
-		return low, t.epoch, "", true
 	}
 	return low, t.epoch, t.doneAbove(low).encode(), true
 }
