@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
@@ -355,6 +356,7 @@ func retryAfterRows() []row {
 func poolRows() []row {
 	rows := []row{
 		{name: "pool: only one redial", run: onlyOneRedial},
+		{name: "pool: only one redial, without a body", run: onlyOneRedialWithoutBody},
 		{name: "pool: 50 deliveries, one connection", run: connectionsAreKept},
 		{name: "the deadline is kept", lone: true, run: deadlineIsKept},
 	}
@@ -415,6 +417,43 @@ func onlyOneRedial(t *testing.T) {
 	attemptWithin(t, s, f.url, patience)
 	if a := attemptWithin(t, s, f.url, patience); a.Code != "eof" && a.Code != "reset" || f.posts.Load() != 3 {
 		t.Errorf("got %+v after %d requests", a, f.posts.Load())
+	}
+}
+
+// onlyOneRedialWithoutBody: what has no body is sent no more often, however many connections of the pool are dead.
+func onlyOneRedialWithoutBody(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		const pooled = 4
+		all := make(chan struct{})
+		f := serve(t, func(w net.Conn, c, n int) bool {
+			if c > pooled || n > 1 {
+				return false
+			}
+			if c == pooled {
+				close(all)
+			}
+			<-all
+			_, err := io.WriteString(w, okHead+"Content-Length: 0\r\n\r\n")
+			return err == nil
+		})
+		s := openSender(t)
+		set, err := NewEndpoints(s.policy, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func() core.Answer {
+			return s.Send(t.Context(), set.Find(""), &webhook.Delivery{
+				FireID: "f1", Method: method, URL: f.url, Attempt: 1, Headers: map[string]string{"Idempotency-Key": "k"},
+			})
+		}
+		var first sync.WaitGroup
+		for range pooled {
+			first.Go(func() { require(t, send(), "success 200") })
+		}
+		first.Wait()
+		if a := send(); a.Code != "eof" && a.Code != "reset" || f.posts.Load() != pooled+2 {
+			t.Errorf("%s: got %+v after %d requests, %d of them good", method, a, f.posts.Load(), pooled)
+		}
 	}
 }
 

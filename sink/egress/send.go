@@ -110,11 +110,14 @@ func (t *try) sendWithToken(ctx context.Context) core.Answer {
 }
 
 // request puts the pieces together. GetBody stays nil: with it, and a header such as Idempotency-Key, the transport
-// would send a POST twice without telling.
+// would send a POST twice without telling. So it would a GET on each dead connection of the pool, if it had no body at all.
 func (t *try) request() *http.Request {
 	req := &http.Request{Method: t.d.Method, URL: t.url, Host: t.url.Host, Header: t.header}
-	if body := t.d.Body; len(body) > 0 {
+	switch body := t.d.Body; {
+	case len(body) > 0:
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	case t.d.Method == http.MethodGet, t.d.Method == http.MethodDelete: // for others an empty one would be sent in chunks
+		req.Body = io.NopCloser(strings.NewReader(""))
 	}
 	return req
 }
