@@ -85,7 +85,7 @@ func (s *Sink) missed(part *partition, tp kgo.FetchTopicPartition) {
 		s.meter.Lost(1)
 		s.log.Error().Str("topic", tp.Topic).Int32("partition", tp.Partition).Int64("expected", expected).Int64("found", first).
 			Msg("the topic is not the one that was read before: it was deleted and made anew, or has lost records; what is there is sent")
-	case tp.LogStartOffset > expected:
+	case expected >= 0 && tp.LogStartOffset > expected:
 		part.decided.Break()
 		s.meter.Lost(tp.LogStartOffset - expected)
 		s.log.Error().Str("topic", tp.Topic).Int32("partition", tp.Partition).Int64("expected", expected).Int64("found", tp.LogStartOffset).

@@ -36,7 +36,7 @@ type partition struct {
 	id    int32
 	tier  core.Tier
 
-	expected int64                      // the offset that comes next; set before the first fetch, then of the poll loop
+	expected int64                      // the offset that comes next, below 0 where that is not known; set before the first fetch, then of the poll loop
 	decided  kafka.Decided              // of the poll loop: what was read and is not known to be committed yet
 	recalled map[int64]completion.Entry // by offset, what the completion file knows; set before the first fetch
 
@@ -150,6 +150,9 @@ func (s *Sink) recall(ctx context.Context, parts []*partition) {
 	}
 	mine := map[core.Tier]map[int32]*partition{}
 	for _, p := range parts {
+		if err != nil {
+			p.expected = -1
+		}
 		if o, ok := committed.Lookup(p.topic, p.id); ok && o.Err == nil {
 			p.Resume(o.At, o.Metadata)
 			p.expected = max(o.At, 0)

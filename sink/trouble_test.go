@@ -237,3 +237,27 @@ func TestCommitMetadataOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// What could not be asked is no loss: old records were sent and deleted, and the sink starts without what was committed.
+func TestCommittedOffsetsNotRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		stop := b.start()
+		b.put(fire("a1"))
+		b.pass(5 * time.Second)
+		stop()
+		for p := range int32(2) {
+			if err := b.cluster.DeleteRecords(topics.Webhooks, p, b.cluster.PartitionInfo(topics.Webhooks, p).HighWatermark); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Err: kerr.UnknownServerError, Count: 1})
+		stop = b.start()
+		b.put(fire("a2"))
+		b.pass(time.Minute)
+		stop()
+		text := b.text.Text()
+		if strings.Count(text, "commit metadata not read") != 1 || strings.Contains(text, "records were deleted") || len(b.seen()) != 2 {
+			t.Errorf("%d requests\n%s", len(b.seen()), text)
+		}
+	})
+}
