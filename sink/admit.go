@@ -188,9 +188,9 @@ func (d *dispatcher) parkIn(l *core.Lane[*parcel], p *parcel, code string, from 
 
 // park hands a delivery to the parked topic without spending an attempt.
 func (d *dispatcher) park(p *parcel, code string, until, now time.Time) {
-	until = core.RoundUp(until)
+	next := core.RoundUp(until)
 	d.s.out.settle(p, core.Fate{
-		Outcome: webhook.Parked, Code: code, Reason: code, Attempts: p.d.Attempt - 1, Next: &until,
+		Outcome: webhook.Parked, Code: code, Reason: code, Attempts: p.d.Attempt - 1, Next: &next,
 		To: core.ParkTier(until.Sub(now)),
 	})
 }

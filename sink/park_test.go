@@ -164,6 +164,23 @@ func TestSlowEndpointHoldsNobody(t *testing.T) {
 	})
 }
 
+// TestShortParkingIsTheShortHalf: what is to come back in 15 s is in the lower half, though a time on the wire is rounded up.
+func TestShortParkingIsTheShortHalf(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.cfg.Endpoints[0].MaxInFlight = 1
+		b.respond = hanging("")
+		stop := b.start()
+		b.pass(time.Second + 300*time.Microsecond) // clocks do not stand at whole milliseconds
+		b.put(fire("a1"), fire("a2"))
+		b.pass(time.Minute)
+		stop()
+		parked := b.read(topics.Parked)
+		if len(parked) != 1 || parked[0].Partition >= 2 || len(b.delivered()) != 2 {
+			t.Errorf("%d parked, %d delivered: %v", len(parked), len(b.delivered()), parked)
+		}
+	})
+}
+
 func TestFarNotBeforeIsParkedNotSent(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		stop := b.start()
