@@ -227,6 +227,6 @@ func (s *session) rewind() {
 
 func (p *partition) clear() {
 	clear(p.out)
-	p.out, p.outBytes, p.worked, p.moved, p.journal = p.out[:0], 0, 0, false, Entry{}
+	p.out, p.outBytes, p.worked, p.moved, p.journal, p.jotted = p.out[:0], 0, 0, false, Entry{}, 0
 	p.weighed = weighed{}
 }

@@ -146,8 +146,19 @@ func (p *partition) cuts() map[string]int64 {
 func (p *partition) note(m Move) {
 	m.Cuts = p.cuts()
 	p.journal.Moves = append(p.journal.Moves, m)
+	p.jotted += jotBytes
+	for topic := range m.Cuts {
+		p.jotted += jotBytes + len(topic)
+	}
 	p.moved = true
 }
+
+// jotBytes is more than what the journal tells of a record or a cut has in bytes, but for the name of the topic.
+const jotBytes = 80
+
+// jottedEnough tells whether the transaction must end for its entry to be one that the topic takes. Half of that is left
+// for what does not grow with the records.
+func (p *partition) jottedEnough() bool { return p.jotted >= p.topics.largest(p.cfg.Topics.Journal)/2 }
 
 // noteClock journals how far the wall clock moved the partition's at the present cut.
 func (p *partition) noteClock(clock int64) {

@@ -49,6 +49,7 @@ type partition struct {
 	outBytes  int
 	states    []kgo.Record // reused; changelog records of the commit
 	journal   Entry
+	jotted    int         // bytes of it, at most
 	opening   *Move       // an adoption that no commit has made known yet
 	hindsight *hindsight  // what is taken in of the past, until that is committed; nil: nothing
 	wall      time.Time   // when the step began

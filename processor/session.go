@@ -286,6 +286,9 @@ func (s *session) due() bool {
 	records := 0
 	for _, part := range s.partitions {
 		records += part.worked
+		if part.jottedEnough() {
+			return true
+		}
 	}
 	return records >= txnRecords || s.load.full()
 }

@@ -89,7 +89,7 @@ func (p *partition) expect(records []*kgo.Record) {
 // take processes one record: settle what its time makes due, decode, judge, remember. One that is no event becomes a
 // dead letter, and the partition moves on. Once the load is enough the record is not taken and comes again.
 func (p *partition) take(topic int, r *kgo.Record, rt int64) (taken bool, err error) {
-	if p.weigh() {
+	if p.weigh() || p.jottedEnough() {
 		p.more = true
 		return false, nil
 	}
@@ -112,6 +112,7 @@ func (p *partition) pass(topic int, r *kgo.Record, rt int64) {
 	if rt != r.Timestamp.UnixMilli() {
 		p.metrics.recordSkew.Inc()
 		p.journal.Clamps = append(p.journal.Clamps, Clamp{r.Topic, r.Offset, rt})
+		p.jotted += jotBytes + len(r.Topic)
 	}
 	p.next[topic] = r.Offset + 1
 	p.moved = true
@@ -122,6 +123,7 @@ func (p *partition) pass(topic int, r *kgo.Record, rt int64) {
 func (p *partition) judge(r *kgo.Record, rt int64) error {
 	if p.faults.has(r) {
 		p.journal.Faults = append(p.journal.Faults, Place{r.Topic, r.Offset})
+		p.jotted += jotBytes + len(r.Topic)
 		return p.reject(r, rt, &event.Error{Code: codeFault, Msg: "the engine failed on this record"})
 	}
 	in := event.Record{
