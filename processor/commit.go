@@ -80,6 +80,9 @@ func (s *session) commit(within time.Duration) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	if !committed {
+		if err := s.undone(ctx); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
 		return s.aborted()
 	}
 	for _, part := range s.partitions {
