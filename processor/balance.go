@@ -28,7 +28,7 @@ func balancer(inputs []string) kgo.GroupBalancer {
 
 // MemberBalancer is called in the member that leads the group, with what all members have joined with.
 func (t together) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
-	reads, all := map[string][]string{}, map[string]struct{}{}
+	reads, all, owners := map[string][]string{}, map[string]struct{}{}, owners{}
 	members = slices.Clone(members)
 	for i := range members {
 		m := &members[i]
@@ -40,6 +40,7 @@ func (t together) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.Gr
 		for _, topic := range meta.Topics {
 			all[topic] = struct{}{}
 		}
+		owners.add(m.MemberID, meta.OwnedPartitions)
 		meta.Topics = slices.DeleteFunc(meta.Topics, func(topic string) bool { return topic != t.first })
 		meta.OwnedPartitions = slices.DeleteFunc(meta.OwnedPartitions, func(o kmsg.ConsumerMemberMetadataOwnedPartition) bool {
 			return o.Topic != t.first
@@ -51,7 +52,28 @@ func (t together) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.Gr
 	if err != nil {
 		return nil, nil, err
 	}
-	return follow{sticky.(kgo.GroupMemberBalancerOrError), t.first, reads}, all, nil
+	return follow{sticky.(kgo.GroupMemberBalancerOrError), t.first, reads, owners}, all, nil
+}
+
+// owners are the members that have the partitions of each topic.
+type owners map[string]map[int32][]string
+
+func (o owners) add(member string, owned []kmsg.ConsumerMemberMetadataOwnedPartition) {
+	for _, t := range owned {
+		if o[t.Topic] == nil {
+			o[t.Topic] = map[int32][]string{}
+		}
+		for _, id := range t.Partitions {
+			o[t.Topic][id] = append(o[t.Topic][id], member)
+		}
+	}
+}
+
+// others tells whether a partition must be given up by somebody before a member may have it. Whoever gives one up asks for
+// another balance.
+func (o owners) others(member, topic string, id int32) bool {
+	has := o[topic][id]
+	return len(has) > 0 && !slices.Contains(has, member)
 }
 
 // follow makes the other topics follow the first.
@@ -59,6 +81,7 @@ type follow struct {
 	kgo.GroupMemberBalancerOrError // whose Balance, which cannot err, nobody calls
 	first                          string
 	reads                          map[string][]string // by member
+	owners                         owners
 }
 
 // BalanceOrError shares out the first topic.
@@ -67,12 +90,12 @@ func (f follow) BalanceOrError(counts map[string]int32) (kgo.IntoSyncAssignment,
 	if err != nil {
 		return nil, err
 	}
-	return shares{f.reads, counts, plan}, nil
+	return shares{f, counts, plan}, nil
 }
 
 // shares is who gets what.
 type shares struct {
-	reads  map[string][]string
+	follow
 	counts map[string]int32
 	plan   kgo.IntoSyncAssignment // of the first topic
 }
@@ -90,10 +113,13 @@ func (s shares) IntoSyncAssignment() []kmsg.SyncGroupRequestGroupAssignment {
 			ids = append(ids, t.Partitions...)
 		}
 		share.Topics = nil
-		for _, topic := range slices.Sorted(slices.Values(s.reads[told[i].MemberID])) {
+		member := told[i].MemberID
+		for _, topic := range slices.Sorted(slices.Values(s.reads[member])) {
 			t := kmsg.NewConsumerMemberAssignmentTopic()
 			t.Topic = topic
-			t.Partitions = slices.DeleteFunc(slices.Clone(ids), func(id int32) bool { return id >= s.counts[topic] })
+			t.Partitions = slices.DeleteFunc(slices.Clone(ids), func(id int32) bool {
+				return id >= s.counts[topic] || topic != s.first && s.owners.others(member, topic, id)
+			})
 			share.Topics = append(share.Topics, t)
 		}
 		told[i].MemberAssignment = share.AppendTo(nil)
