@@ -198,6 +198,7 @@ func (s *session) aborted() error {
 		part.written.Store(part.offset) // behind those that are refused another owner's may stand
 		if part.hindsight != nil {
 			part.hindsight.again()
+			part.more = true // also where nothing comes for it
 		}
 		copy(part.next, part.committed)
 		part.target, part.halfway = 0, false

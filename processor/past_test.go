@@ -131,3 +131,27 @@ func TestHistoryOfNewGroup(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// The transaction that takes in the past is aborted, and nothing more comes for the partition: the past is taken in all the
+// same, and what was armed in it fires in time.
+func TestHistoryAbortedOnIdlePartition(t *testing.T) {
+	s := newStage(t, onSee)
+	reload := make(chan *campaign.Catalog, 1)
+	cfg := s.config("a")
+	cfg.Reload = reload
+	s.start(cfg)
+	now := time.Now()
+	s.send("cid", "add", "c1", now.Add(-89*time.Minute-45*time.Second))
+	s.send("cid", "see", "s1", now)
+	s.fires(1)
+	storm := s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.RebalanceInProgress, Count: 1})
+	reload <- catalog(t, onSee, firstAdd, pastCart)
+	want := []string{fire("see", "cid", "s1", ""), fire("cart", "cid", "c1", "inaction")}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.fires(len(want))); diff != "" {
+		t.Error(diff)
+	}
+	if storm.Hits() != 1 {
+		t.Errorf("%d transactions aborted, want 1", storm.Hits())
+	}
+}
