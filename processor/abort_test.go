@@ -46,3 +46,20 @@ webhook: {url: "https://example.com/hook", body: {note: `+strings.Repeat("a", 20
 		})
 	}
 }
+
+// What could not be read of the changelog goes to the dead letters, also where the transaction that was to take it there is
+// aborted.
+func TestAbortOfWhatWasSetAside(t *testing.T) {
+	s := newStage(t, onBuy)
+	s.widen(1, "narrow")
+	stop := s.start(s.config("a"))
+	s.sendTo("narrow", "ada", "buy e0", time.Now())
+	s.fires(1)
+	stop()
+	s.raw("vigil.state", []byte("bob"), []byte{1}, time.Now())
+	refused := s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.RebalanceInProgress, Count: 1})
+	s.start(s.config("b"))
+	if n := len(s.records("dlq.vigil.events", 1)); n != 1 || refused.Hits() != 1 {
+		t.Errorf("%d dead letters, want 1; %d transactions were refused", n, refused.Hits())
+	}
+}

@@ -79,7 +79,8 @@ func (s *session) install(ctx context.Context, r *restored) error {
 	if err := part.adopt(r); err != nil {
 		return err
 	}
-	part.setAside(r.aside)
+	part.aside = r.aside
+	part.setAside()
 	part.more = true // what waits for it, and what there is to take in of the past
 	paused := map[string][]int32{}
 	for _, topic := range s.inputs {

@@ -169,7 +169,7 @@ func (p *partition) committedAll() {
 	p.offset = p.written.Load()
 	p.tail += int64(len(p.states))
 	copy(p.committed, p.next)
-	p.opening = nil
+	p.opening, p.aside = nil, nil
 	if p.hindsight != nil && p.hindsight.grafted() {
 		p.hindsight = nil
 	}
@@ -204,6 +204,7 @@ func (s *session) aborted() error {
 		part.target, part.halfway = 0, false
 		s.throttle(part)
 		part.clear()
+		part.setAside()
 		if part.opening == nil {
 			continue
 		}

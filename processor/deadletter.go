@@ -65,9 +65,9 @@ func (f *faults) user(name string) int {
 }
 
 // setAside is what becomes of a record of the changelog that cannot be read: a dead letter. Its user begins anew.
-func (p *partition) setAside(records map[string]*kgo.Record) {
-	for _, user := range slices.Sorted(maps.Keys(records)) {
-		r := records[user]
+func (p *partition) setAside() {
+	for _, user := range slices.Sorted(maps.Keys(p.aside)) {
+		r := p.aside[user]
 		p.cfg.Log.Error().Str("topic", r.Topic).Int32("partition", r.Partition).Int64("offset", r.Offset).Str("user", user).
 			Msg("the state of a user cannot be read: it goes to the dead letters, the user begins anew")
 		p.deadLetter(r, &event.Error{Code: codeState, Msg: "the state of a user cannot be read"})

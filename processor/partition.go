@@ -49,19 +49,20 @@ type partition struct {
 	outBytes  int
 	states    []kgo.Record // reused; changelog records of the commit
 	journal   Entry
-	jotted    int         // bytes of it, at most
-	opening   *Move       // an adoption that no commit has made known yet
-	hindsight *hindsight  // what is taken in of the past, until that is committed; nil: nothing
-	wall      time.Time   // when the step began
-	load      *load       // of the session
-	settled   func() bool // settledEnough
-	settles   int         // users settled in this step
-	weighed   weighed     // what of this partition is in it
-	more      bool        // the step ended before all was done
-	halfway   bool        // the engine's clock has not arrived where a record or the wall clock moves it
-	target    int64       // where the wall clock moves it; 0: nowhere
-	keys      [][]byte    // reused
-	record    *kgo.Record // in hand; nil while the clock settles
+	jotted    int                    // bytes of it, at most
+	opening   *Move                  // an adoption that no commit has made known yet
+	aside     map[string]*kgo.Record // of the changelog: what could not be read, until a commit has told of it
+	hindsight *hindsight             // what is taken in of the past, until that is committed; nil: nothing
+	wall      time.Time              // when the step began
+	load      *load                  // of the session
+	settled   func() bool            // settledEnough
+	settles   int                    // users settled in this step
+	weighed   weighed                // what of this partition is in it
+	more      bool                   // the step ended before all was done
+	halfway   bool                   // the engine's clock has not arrived where a record or the wall clock moves it
+	target    int64                  // where the wall clock moves it; 0: nowhere
+	keys      [][]byte               // reused
+	record    *kgo.Record            // in hand; nil while the clock settles
 
 	// The checkpoint to come.
 	broken     atomic.Bool  // the disk refused one
