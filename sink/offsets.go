@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"vigil/kafka"
 	"vigil/sink/completion"
 	"vigil/sink/core"
+	"vigil/sink/wire"
 )
 
 // The order of durability, for every delivery (delivery 2, I1):
@@ -96,10 +96,10 @@ func (s *Sink) commit(ctx context.Context, parts []*partition) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, drainBudget)
 	defer cancel()
-	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error { return putMetadata(req, metas) })
+	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error { return wire.PutMetadata(req, metas) })
 	s.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		if err == nil {
-			err = commitError(resp)
+			err = wire.CommitError(resp)
 		}
 		if err == nil {
 			return
@@ -116,29 +116,6 @@ func (s *Sink) commit(ctx context.Context, parts []*partition) {
 			s.log.Warn().Err(told).Msg("offsets not committed, trying again")
 		}
 	})
-}
-
-// putMetadata puts the bitmaps where the client would write its member id.
-func putMetadata(req *kmsg.OffsetCommitRequest, metas map[string]map[int32]string) error {
-	for i := range req.Topics {
-		t := &req.Topics[i]
-		for j := range t.Partitions {
-			meta := metas[t.Topic][t.Partitions[j].Partition]
-			t.Partitions[j].Metadata = &meta
-		}
-	}
-	return nil
-}
-
-func commitError(resp *kmsg.OffsetCommitResponse) error {
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // recall reads back what is known of newly assigned partitions: the bitmaps, and what this instance itself has done

@@ -26,7 +26,27 @@ type outbox struct {
 	sink *Sink
 	ctx  context.Context // ends when the stop's budget is spent: what is not acked then stays open
 	fail context.CancelCauseFunc
-	late sync.WaitGroup // outcomes written from a promise
+
+	mu     sync.Mutex
+	closed bool           // guarded by mu; nothing is begun any more
+	late   sync.WaitGroup // outcomes written from a promise; added to with mu
+}
+
+// later runs what a promise may not wait for; once the outbox is closed it is left undone, and its offset open.
+func (o *outbox) later(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.late.Go(f)
+	}
+}
+
+// close waits for what was begun so.
+func (o *outbox) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	o.late.Wait()
 }
 
 // outcome is one delivery's set of records on their way.
@@ -81,10 +101,10 @@ func (o *outbox) acked(out *outcome, r *kgo.Record, err error) {
 	case o.ctx.Err() != nil || errors.Is(err, kgo.ErrClientClosed): // we stop: the offset stays open
 		out.failed.Store(true)
 	case errors.As(err, new(net.Error)): // the client gives a record up that it could not begin with
-		o.late.Go(func() { o.again(out, r) })
+		o.later(func() { o.again(out, r) })
 	case errors.Is(err, kerr.MessageTooLarge) && r.Topic != o.sink.cfg.Topics.Attempts:
 		out.failed.Store(true)
-		o.late.Go(func() { o.tooLarge(out.parcel, r) })
+		o.later(func() { o.tooLarge(out.parcel, r) })
 	default:
 		out.failed.Store(true)
 		_, told := kafka.Diagnose(err)

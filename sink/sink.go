@@ -208,12 +208,12 @@ func (s *Sink) run(parent context.Context) error {
 	newDispatcher(s).run(ctx)
 	close(s.drained)
 	polling.Wait()
-	s.out.late.Wait()
-	stopCommits()
-	committing.Wait()
-
 	flush, cancel := context.WithTimeout(context.WithoutCancel(parent), drainBudget)
 	defer cancel()
+	_ = s.client.Flush(flush) // what is refused meanwhile is written once more, or has its offset stay open
+	s.out.close()
+	stopCommits()
+	committing.Wait()
 	if err := s.client.Flush(flush); err != nil {
 		s.log.Warn().Err(err).Msg("outcomes not written in time: their deliveries are sent again")
 	}

@@ -1,6 +1,6 @@
 // Package wire makes the records of the sink that are not JSON of ours: dead letters and their headers, in which partition
-// a record goes, and how large it may be. It is used where the sink writes what became of a delivery. It reads and writes
-// nothing itself.
+// a record goes, how large it may be, and what a commit of offsets says. It is used where the sink writes what became of a
+// delivery. It reads and writes nothing itself.
 package wire
 
 import (
@@ -9,7 +9,9 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"vigil/kafka"
 	"vigil/webhook"
@@ -92,4 +94,28 @@ func BatchBytes(topics kadm.ResourceConfigs, records int, log zerolog.Logger) in
 		least = min(least, limit)
 	}
 	return least
+}
+
+// PutMetadata puts the bitmaps where the client would write its member id.
+func PutMetadata(req *kmsg.OffsetCommitRequest, metas map[string]map[int32]string) error {
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for j := range t.Partitions {
+			meta := metas[t.Topic][t.Partitions[j].Partition]
+			t.Partitions[j].Metadata = &meta
+		}
+	}
+	return nil
+}
+
+// CommitError is the first error in the answer to a commit of offsets.
+func CommitError(resp *kmsg.OffsetCommitResponse) error {
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
