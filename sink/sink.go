@@ -170,7 +170,8 @@ func (s *Sink) Run(ctx context.Context) error {
 		s.log.Warn().Bool("allow_private", s.cfg.AllowPrivate).Bool("allow_http", s.cfg.AllowHTTP).
 			Msg("the egress guard is open for every URL: for development only")
 	}
-	largest, err := s.findTopics(ctx)
+	var largest int32
+	err := kafka.Insist(ctx, s.log, func() (err error) { largest, err = s.findTopics(ctx); return err })
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -285,7 +286,7 @@ func (s *Sink) findTopics(ctx context.Context) (batchBytes int32, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s.parked = int32(len(found[t.Parked].Partitions))
+	s.parked, s.total = int32(len(found[t.Parked].Partitions)), 0
 	for _, topic := range [...]string{t.Webhooks, t.Retry1, t.Retry2, t.Parked} {
 		s.total += len(found[topic].Partitions)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -177,6 +178,29 @@ func TestBrokerHardStop(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// A broker that goes away while the sink begins is waited for.
+func TestBrokerGoneAtTheStart(t *testing.T) {
+	for _, asked := range []kmsg.Key{kmsg.Metadata, kmsg.DescribeConfigs} {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.put(fire("a1"))
+			var broken atomic.Int32
+			b.cluster.ControlKey(int16(asked), func(kmsg.Request) (kmsg.Response, error, bool) {
+				if broken.Add(1) > 3 {
+					return nil, nil, false
+				}
+				b.cluster.KeepControl()
+				return nil, errors.New("the broker is killed"), true
+			})
+			stop := b.start()
+			b.pass(time.Minute)
+			stop()
+			if !b.delivered()["a1"] || broken.Load() < 3 {
+				t.Errorf("%v: %d requests broken off, delivered: %v\n%s", asked, broken.Load(), b.delivered(), b.text.Text())
+			}
 		})
 	}
 }
