@@ -425,11 +425,12 @@ func onlyOneRedialWithoutBody(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		const pooled = 4
 		all := make(chan struct{})
+		var came atomic.Int32
 		f := serve(t, func(w net.Conn, c, n int) bool {
 			if c > pooled || n > 1 {
 				return false
 			}
-			if c == pooled {
+			if came.Add(1) == pooled { // each on a connection of its own: none is free before
 				close(all)
 			}
 			<-all
