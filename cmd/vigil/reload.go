@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -106,6 +107,7 @@ type campaignSet struct {
 	mu     sync.Mutex // guards what follows
 	status map[string]campaign.Status
 	sends  map[string]string // campaign id to the endpoint that it names
+	sinks  map[string]bool   // names of the endpoints; nil: there is no sink here
 	count  int
 }
 
@@ -167,20 +169,28 @@ func (c *campaignSet) note(all []*campaign.Campaign) {
 			c.sends[one.ID] = one.Webhook.Endpoint
 		}
 	}
+	c.tellLacking()
 }
 
-// lacking are the campaigns that name an endpoint which is none of these, in order.
-func (c *campaignSet) lacking(list []endpoints.Endpoint) []string {
+// send remembers the endpoints that the sink sends to.
+func (c *campaignSet) send(list []endpoints.Endpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var ids []string
-	for id, name := range c.sends {
-		if !slices.ContainsFunc(list, func(e endpoints.Endpoint) bool { return e.Name == name }) {
-			ids = append(ids, id)
+	c.sinks = map[string]bool{}
+	for _, e := range list {
+		c.sinks[e.Name] = true
+	}
+	c.tellLacking()
+}
+
+// tellLacking warns of the campaigns whose endpoint the sink does not have.
+func (c *campaignSet) tellLacking() {
+	for _, id := range slices.Sorted(maps.Keys(c.sends)) {
+		if name := c.sends[id]; c.sinks != nil && !c.sinks[name] {
+			c.log.Warn().Str("campaign", id).Str("endpoint", name).
+				Msg("the campaign names an endpoint that no file has: its webhooks will be dead letters")
 		}
 	}
-	slices.Sort(ids)
-	return ids
 }
 
 // summary says how many there are, and which do not start anything.
@@ -217,4 +227,12 @@ func loadEndpoints(dir string) ([]endpoints.Endpoint, error) {
 		return nil, exit(exitInvalid, fmt.Errorf("the endpoints in %s cannot be used:%s", dir, text))
 	}
 	return list, nil
+}
+
+// reloadEndpoints reads them again. A folder that went away is a mistake, not the wish to have no endpoints.
+func reloadEndpoints(dir string) ([]endpoints.Endpoint, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, err
+	}
+	return loadEndpoints(dir)
 }

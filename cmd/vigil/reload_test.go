@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,11 +58,51 @@ func TestCampaignSet(t *testing.T) {
 	if diff := cmp.Diff([]int{2, 1}, adopted); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"a"}, set.lacking([]endpoints.Endpoint{{Name: "other"}})); diff != "" {
-		t.Error(diff)
+}
+
+// TestLackingEndpoints: whichever of campaigns and endpoints is read first, or again, a campaign whose endpoint the sink does not
+// have is told of.
+func TestLackingEndpoints(t *testing.T) {
+	dir := t.TempDir()
+	var log bytes.Buffer
+	set := &campaignSet{dir: dir, log: zerolog.New(&log)}
+	told := func() bool {
+		defer log.Reset()
+		return strings.Contains(log.String(), `"campaign":"a","endpoint":"shop"`)
 	}
-	if ids := set.lacking([]endpoints.Endpoint{{Name: "shop"}}); ids != nil {
-		t.Errorf("%v lack nothing", ids)
+	write(t, dir, "a.yaml", "{id: a, trigger: {type: single_action, did: x}, webhook: {endpoint: shop}}")
+	if err := set.again(); err != nil || told() {
+		t.Fatalf("without a sink nothing is lacking: %v", err)
+	}
+	for _, row := range []struct {
+		name string
+		want bool
+	}{{"other", true}, {"shop", false}} {
+		list := []endpoints.Endpoint{{Name: row.name}}
+		if set.send(list); told() != row.want {
+			t.Errorf("endpoint %s read: told %v", row.name, !row.want)
+		}
+		if err := set.again(); err != nil || told() != row.want {
+			t.Errorf("endpoint %s, campaigns read: told %v, %v", row.name, !row.want, err)
+		}
+	}
+}
+
+// TestEndpointsFolderGone: a sink may begin without endpoints; one that has some keeps them when their folder goes away.
+func TestEndpointsFolderGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "endpoints")
+	if list, err := loadEndpoints(dir); list != nil || err != nil {
+		t.Errorf("at the start: %v, %v", list, err)
+	}
+	if _, err := reloadEndpoints(dir); err == nil {
+		t.Error("a folder that is not there was read again")
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "shop.yaml", "{name: shop, url: 'https://hooks.example.com'}")
+	if list, err := reloadEndpoints(dir); len(list) != 1 || err != nil {
+		t.Errorf("read again: %v, %v", list, err)
 	}
 }
 

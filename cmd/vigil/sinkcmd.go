@@ -68,16 +68,20 @@ func (s *daemon) addSink(set *campaignSet) (folder, error) {
 	if err != nil {
 		return folder{}, exit(exitInvalid, err)
 	}
-	for _, id := range set.lacking(endpoints) {
-		s.log.Warn().Str("campaign", id).Str("folder", s.cfg.Endpoints).
-			Msg("the campaign names an endpoint that no file has: its webhooks will be dead letters")
+	if _, err := os.Stat(s.cfg.Endpoints); err != nil {
+		s.log.Warn().Err(err).Str("folder", s.cfg.Endpoints).Msg("there are no endpoints: webhooks to one by its name will be dead letters")
 	}
+	set.send(endpoints)
 	s.parts = append(s.parts, part{"sink", it.Run, it.Waits})
 	return folder{s.cfg.Endpoints, "endpoints", func() error {
-		list, err := loadEndpoints(s.cfg.Endpoints)
+		list, err := reloadEndpoints(s.cfg.Endpoints)
 		if err != nil {
 			return err
 		}
-		return it.SetEndpoints(list)
+		if err := it.SetEndpoints(list); err != nil {
+			return err
+		}
+		set.send(list)
+		return nil
 	}}, nil
 }
