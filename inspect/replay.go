@@ -38,6 +38,7 @@ type Plan struct {
 	Deliveries, Events int
 	First              []*DeadLetter  // at most 5 of them, to look at
 	Left               map[string]int // dead letters that match and stay, by the reason
+	Unknown            []string       // ids of the filter that nothing matched, as they were given
 
 	filter  DeadFilter
 	rules   Rules
@@ -57,8 +58,9 @@ func (r *Reader) Plan(ctx context.Context, topics kafka.Topics, f DeadFilter, ru
 		return nil, err
 	}
 	p := &Plan{Left: map[string]int{}, filter: f, rules: rules, letters: map[place]bool{}}
-	fires := map[string]*DeadLetter{}
+	fires, seen := map[string]*DeadLetter{}, map[string]bool{}
 	err := r.dead(ctx, topics, f, func(d *DeadLetter, record *kgo.Record) error {
+		seen[d.ID], seen[d.FireID] = true, true
 		if why := rules.stays(d, record); why != "" {
 			p.Left[why]++
 			return nil
@@ -76,6 +78,11 @@ func (r *Reader) Plan(ctx context.Context, topics kafka.Topics, f DeadFilter, ru
 		fires[d.FireID] = d
 		return nil
 	})
+	for _, id := range f.IDs {
+		if !seen[id] {
+			p.Unknown = append(p.Unknown, id)
+		}
+	}
 	if err != nil || len(fires) == 0 {
 		return p, err
 	}

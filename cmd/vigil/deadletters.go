@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,7 +93,7 @@ func deadListCommand() *cobra.Command {
 		},
 	}
 	f.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", shownAtMost, "the newest so many; 0 is all")
+	limitFlag(cmd, &limit, "the newest so many; 0 is all")
 	outputFlag(cmd, &output, "table")
 	return cmd
 }
@@ -130,15 +131,15 @@ func deadShowCommand() *cobra.Command {
 			vigil deadletters show 5f1c6f1b2d8e4a90b1c2d3e4f5a6b7c8 | jq -r .body`),
 		Args: exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := (inspect.DeadFilter{IDs: args}).Check(); err != nil {
+				return exit(exitUsage, err)
+			}
 			client, cfg, err := s.client(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer client.Close()
 			found, err := inspect.NewReader(client).Show(cmd.Context(), kafka.Names(cfg.TopicPrefix), args[0])
-			if errors.Is(err, inspect.ErrID) {
-				return exit(exitUsage, err)
-			}
 			if err != nil {
 				return reached(err)
 			}
@@ -197,20 +198,31 @@ that have expired, were delivered since, or cannot be sent at all. The dead lett
 			}
 			tellPlan(cmd.OutOrStdout(), plan)
 			if plan.Size() == 0 {
-				return nil
+				return unknownLetters(plan)
 			}
 			if !yes && !confirmed(cmd, "Send them again?") {
+				if cmd.Context().Err() != nil {
+					return context.Cause(cmd.Context())
+				}
 				return exit(exitFailure, errors.New("nothing was sent; --yes answers the question"))
 			}
 			n, err := reader.Replay(cmd.Context(), topics, plan)
 			fmt.Fprintf(cmd.OutOrStdout(), "%d of %d written back\n", n, plan.Size())
-			return reached(err)
+			return cmp.Or(reached(err), unknownLetters(plan))
 		},
 	}
 	f.flags(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&expired, "expired", false, "webhooks that have expired too; they go without expires_at")
 	return cmd
+}
+
+// unknownLetters is an error where ids were named that no dead letter has.
+func unknownLetters(p *inspect.Plan) error {
+	if len(p.Unknown) == 0 {
+		return nil
+	}
+	return exit(exitFailure, fmt.Errorf("no dead letter that matches: %s", strings.Join(p.Unknown, ", ")))
 }
 
 func tellPlan(w io.Writer, p *inspect.Plan) {
@@ -226,10 +238,10 @@ func tellPlan(w io.Writer, p *inspect.Plan) {
 	}
 }
 
-// confirmed asks on the screen; anything but y or yes is no.
+// confirmed asks on the screen; anything but y or yes is no, and so is a ^C.
 func confirmed(cmd *cobra.Command, question string) bool {
 	fmt.Fprintf(cmd.OutOrStdout(), "%s [y/N] ", question)
-	line, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	line, _ := bufio.NewReader(interruptible(cmd.Context(), cmd.InOrStdin())).ReadString('\n')
 	fmt.Fprintln(cmd.OutOrStdout())
 	answer := strings.ToLower(strings.TrimSpace(line))
 	return answer == "y" || answer == "yes"

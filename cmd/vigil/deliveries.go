@@ -58,10 +58,35 @@ that needed none. With --follow it stays and prints what comes. -o json is one o
 	flags.StringVar(&want.FireID, "fire-id", "", "of this fire only")
 	flags.Var(&from, "since", "from this time on: RFC 3339, or how long ago, such as 2h")
 	flags.BoolVar(&want.Follow, "follow", false, "stay and print what comes")
-	flags.IntVar(&want.Limit, "limit", shownAtMost, "of what is there, the newest so many; 0 is all")
+	limitFlag(cmd, &want.Limit, "of what is there, the newest so many; 0 is all")
 	outputFlag(cmd, &output, "table")
 	return cmd
 }
+
+// limitFlag adds --limit, which is no negative number.
+func limitFlag(cmd *cobra.Command, limit *int, usage string) {
+	*limit = shownAtMost
+	cmd.Flags().Var((*atMost)(limit), "limit", usage)
+}
+
+// atMost is a flag for a number of lines.
+type atMost int
+
+// Set reads a number.
+func (a *atMost) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is no number from 0 on", text)
+	}
+	*a = atMost(n)
+	return nil
+}
+
+// String is the number.
+func (a *atMost) String() string { return strconv.Itoa(int(*a)) }
+
+// Type names the kind of value in the help.
+func (a *atMost) Type() string { return "int" }
 
 // attemptWriter prints attempts; its columns have a fixed width, for they come one by one.
 type attemptWriter struct {
