@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,6 +44,9 @@ nothing to endpoints: it resolves, connects and completes TLS. Exit code 1 if an
 			defer client.Close()
 			checkup := doctor.Checkup{Config: cfg, Client: client, Now: time.Now(), Policy: egressPolicy(cfg.Sink)}
 			findings := checkup.Run(cmd.Context())
+			if cmd.Context().Err() != nil { // what was not answered by then is no finding
+				return context.Cause(cmd.Context())
+			}
 			if err := printCheckup(cmd.OutOrStdout(), findings, output); err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -209,6 +210,9 @@ func (s *settings) changeMark(cmd *cobra.Command, name, done string, change func
 // markedName is the lane that a name on the command line means.
 func markedName(cfg config.Config, name string) (string, error) {
 	if strings.Contains(name, "://") {
+		if u, err := url.Parse(name); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+			return "", usagef("%q is neither the name of an endpoint nor http://HOST or https://HOST", name)
+		}
 		return egress.Key(&webhook.Delivery{URL: name}), nil
 	}
 	_, err := namedEndpoint(cfg, name)

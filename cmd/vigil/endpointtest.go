@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -42,6 +43,9 @@ webhook-id that begins with test-. It needs no broker, and is tried once. Exit c
 			x, err := rehearse(cmd.Context(), egressPolicy(cfg.Sink), e, d)
 			if err != nil {
 				return exit(exitInvalid, err)
+			}
+			if cmd.Context().Err() != nil { // the endpoint is not to blame
+				return context.Cause(cmd.Context())
 			}
 			if err := printExchange(cmd.OutOrStdout(), x, output); err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -31,6 +32,9 @@ func healthcheckCommand() *cobra.Command {
 				loaded, err := s.load()
 				if err != nil {
 					return err
+				}
+				if loaded.Admin.Listen == "" {
+					return exit(exitInvalid, errors.New("admin.listen is empty: there is no /readyz; set it, or ask another address with --url"))
 				}
 				target = "http://" + loaded.Admin.Listen + "/readyz"
 			}

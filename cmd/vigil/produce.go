@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/time/rate"
 
 	"vigil/event"
+	"vigil/kafka"
 )
 
 // produceFlags are the flags of `vigil produce`.
@@ -49,7 +51,7 @@ func (f *produceFlags) run(cmd *cobra.Command) error {
 	if f.topic == "" {
 		return usagef("produce needs --topic")
 	}
-	if f.rate < 0 {
+	if !(f.rate >= 0) { // nor no number at all
 		return usagef("--rate is 0 or more, not %v", f.rate)
 	}
 	in, closeInput, err := openInput(cmd, f.file)
@@ -172,10 +174,22 @@ func (p *producer) send(ctx context.Context, record *kgo.Record) error {
 		case p.failed == nil && ctx.Err() != nil:
 			p.failed = context.Cause(ctx)
 		case p.failed == nil:
-			p.failed = unreachable(fmt.Errorf("write to %s: %w", r.Topic, err))
+			p.failed = writeError(r.Topic, err)
 		}
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.failed
+}
+
+// writeError says what to do about a record that the brokers did not take.
+func writeError(topic string, err error) error {
+	var refused *kerr.Error
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return exit(exitFailure, fmt.Errorf("topic %s: %w; `vigil topics create -X input.topics=%s` makes it", topic, kafka.ErrMissing, topic))
+	case errors.As(err, &refused) && !refused.Retriable:
+		return exit(exitFailure, fmt.Errorf("write to %s: %w", topic, err))
+	}
+	return unreachable(fmt.Errorf("write to %s: %w", topic, err))
 }

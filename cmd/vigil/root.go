@@ -57,8 +57,31 @@ func rootCommand() *cobra.Command {
 		healthcheckCommand(), demoGeneratorCommand(), demoReceiverCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	strict(root)
 	exemplify(root)
 	return root
+}
+
+// strict makes those commands that cobra adds by itself refuse names that they do not know.
+func strict(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Args, c.RunE = noCommand, group
+		case "help":
+			c.RunE = func(_ *cobra.Command, args []string) error {
+				about, unknown, err := root.Find(args)
+				if err == nil {
+					err = noCommand(about, unknown)
+				}
+				if err != nil {
+					return err
+				}
+				return about.Help()
+			}
+		}
+	}
 }
 
 // exemplify gives a command that has no examples its plain form as one: every help begins with examples.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -155,9 +156,10 @@ func (s standardLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// reached gives an error of a broker that stopped answering its exit code.
+// reached gives an error of a broker that stopped answering its exit code. Errors of files say whether they are a time-out
+// too, and are none of the network.
 func reached(err error) error {
-	var network interface{ Timeout() bool }
+	var network *net.OpError
 	if errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) {
 		return unreachable(err)
 	}

@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net"
+	"syscall"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"vigil/config"
@@ -35,5 +40,26 @@ func TestReachPastAFrozenBroker(t *testing.T) {
 	cancel()
 	if _, err := openClient(gone, cfg); err == nil {
 		t.Error("a client of no broker but a frozen one was made")
+	}
+}
+
+// A disk is no broker: what fails with a file has exit code 1, what fails with the network 4.
+func TestReached(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want int
+	}{
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, exitUnreachable},
+		{context.DeadlineExceeded, exitUnreachable},
+		{&fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}, exitFailure},
+		{kerr.TopicAuthorizationFailed, exitFailure},
+		{errors.New("anything else"), exitFailure},
+	} {
+		if got := exitCode(reached(fmt.Errorf("read vigil.state: %w", row.err))); got != row.want {
+			t.Errorf("%v: exit code %d, want %d", row.err, got, row.want)
+		}
+	}
+	if err := reached(nil); err != nil {
+		t.Error(err)
 	}
 }

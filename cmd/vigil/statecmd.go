@@ -33,9 +33,6 @@ func stateCommand() *cobra.Command {
 func stateGetCommand() *cobra.Command {
 	var user string
 	cmd := stateReading("get", "Show one user as JSON", func(cmd *cobra.Command, r *inspect.Reader, t kafka.Topics) error {
-		if user == "" {
-			return usagef("state get needs --user")
-		}
 		u, err := r.User(cmd.Context(), t, user)
 		if errors.Is(err, inspect.ErrUnknownUser) {
 			return exit(exitFailure, fmt.Errorf("%q: %w", user, err))
@@ -51,6 +48,12 @@ What is past its time stays in the record until the user is next visited.`
 		vigil state get --user ada
 		vigil state get --user ada | jq '.state.campaigns[].threads[].timers'`)
 	cmd.Flags().StringVar(&user, "user", "", "the user (needed)")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if user == "" {
+			return usagef("state get needs --user")
+		}
+		return nil
+	}
 	return cmd
 }
 
