@@ -19,6 +19,8 @@ import (
 	"vigil/kafka"
 )
 
+const maxLine = 4 << 20 // bytes, as for simulate
+
 // produceFlags are the flags of `vigil produce`.
 type produceFlags struct {
 	settings
@@ -106,8 +108,9 @@ func newProducer(client *kgo.Client, perSecond float64) *producer {
 // lines writes every line of in, waits until all are acked, and tells how many were.
 func (p *producer) lines(ctx context.Context, in io.Reader) (sent int, err error) {
 	scanner := bufio.NewScanner(in)
-	scanner.Buffer(make([]byte, 0, 1<<16), 4<<20)
-	for line := 1; err == nil && scanner.Scan(); line++ {
+	scanner.Buffer(make([]byte, 0, 1<<16), maxLine)
+	line := 1
+	for ; err == nil && scanner.Scan(); line++ {
 		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
 			continue
 		}
@@ -121,7 +124,9 @@ func (p *producer) lines(ctx context.Context, in io.Reader) (sent int, err error
 	if flushed := p.client.Flush(ctx); err == nil && flushed != nil {
 		err = context.Cause(ctx)
 	}
-	if err == nil && scanner.Err() != nil {
+	if err == nil && errors.Is(scanner.Err(), bufio.ErrTooLong) {
+		err = &badLine{line, fmt.Errorf("longer than %d bytes", maxLine)}
+	} else if err == nil && scanner.Err() != nil {
 		err = fmt.Errorf("read events: %w", scanner.Err())
 	}
 	p.mu.Lock()
