@@ -210,6 +210,13 @@ func TestReceivers(t *testing.T) {
 	w.finds([4]string{"fail", "campaigns", "no such file", "mkdir -p"})
 }
 
+func TestDefaultSecrets(t *testing.T) {
+	w := newWard(t)
+	w.receiver(", allow_private: true, secrets: ['env:A']")
+	w.checkup.Policy.DefaultSecrets = []string{"file:/none"}
+	w.finds([4]string{"fail", "endpoints", "default secrets: secret file:/none", "set the variable"})
+}
+
 func TestHost(t *testing.T) {
 	w := newWard(t)
 	dir := w.checkup.Config.DataDir

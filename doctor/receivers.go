@@ -61,6 +61,10 @@ func (c *Checkup) checkEndpoints(ctx context.Context) {
 	for _, e := range c.endpoints {
 		known[e.Name] = true
 	}
+	policy := c.Policy
+	if _, err := egress.NewEndpoints(&policy, nil); err != nil { // no sink begins with these
+		c.note("endpoints", Fail, err.Error(), probeFix(egress.CodeSettings, endpoints.Endpoint{}))
+	}
 	all := slices.Clone(c.endpoints)
 	for _, one := range c.campaigns {
 		w := &one.Webhook

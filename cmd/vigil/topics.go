@@ -192,6 +192,9 @@ func checkTopics(ctx context.Context, adm *kadm.Client, cfg config.Config) ([]ka
 	if errors.Is(err, kafka.ErrMissing) {
 		return []kafka.Finding{{Topic: "", Code: kafka.CodeMissing, Text: err.Error()}}, nil
 	}
+	if errors.Is(err, kafka.ErrPartitions) {
+		return []kafka.Finding{{Topic: "", Code: kafka.CodePartitions, Text: err.Error()}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

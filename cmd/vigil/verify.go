@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"vigil/campaign"
 	"vigil/config"
@@ -85,6 +86,9 @@ func (f *verifyFlags) run(cmd *cobra.Command) error {
 	v.Progress = show.at
 	report, err := verify.Run(cmd.Context(), v)
 	show.clear()
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return exit(exitFailure, fmt.Errorf("%w: no processor has run as this group yet, or `group` is another one", err))
+	}
 	if err != nil {
 		return reached(err)
 	}
