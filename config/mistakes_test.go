@@ -44,6 +44,9 @@ vigil.yaml:4:8: group: must be 1 to 200 printable characters without spaces, got
 vigil.yaml:1:17: input.format: must be one of json, cloudevents, got ""
 vigil.yaml:1:45: input.fields.id: must not be empty
 vigil.yaml:2:11: data_dir: must not be empty`},
+		{"paths", "input: {fields: {user: a..b, type: .t, properties: a.b}}", nil, nil, `
+vigil.yaml:1:24: input.fields.user: must be names with dots between them, got "a..b"
+vigil.yaml:1:36: input.fields.type: must be names with dots between them, got ".t"`},
 		{"variables", "", []string{
 			"VIGIL_KAFKA_BROKER=x", "VIGIL_PROCESSOR_WORKERS=x", "VIGIL_LOG_LEVEL=loud", "VIGIL_GROUP=a", "VIGIL_GROUP_FILE=b",
 			"VIGIL_DATA_DIR_FILE=/nowhere", "VIGIL_KAFKA_PORT=9092", "KAFKA_TLS_ENABLED=perhaps",

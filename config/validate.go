@@ -108,6 +108,8 @@ func (v *validation) tagged(k key) {
 			v.failf(k.path, "must be one of %s, got %q%s", strings.Join(k.oneOf, ", "), text, didYouMean(text, k.oneOf))
 		case text == "" && !mayBeEmpty && k.path != "topic_prefix" && k.path != "group" && k.path != "input.start":
 			v.failf(k.path, "must not be empty")
+		case text != "" && strings.HasPrefix(k.allowed, "a path") && slices.Contains(strings.Split(text, "."), ""):
+			v.failf(k.path, "must be names with dots between them, got %q", text)
 		}
 	}
 }

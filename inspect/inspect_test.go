@@ -297,7 +297,8 @@ func TestReplayDeliveries(t *testing.T) {
 	}
 
 	rules.Expired = true
-	if plan, err = b.reader.Plan(t.Context(), topics, inspect.DeadFilter{IDs: []string{"old"}}, rules); err != nil || plan.Deliveries != 1 {
+	if plan, err = b.reader.Plan(t.Context(), topics, inspect.DeadFilter{IDs: []string{"old", "none"}}, rules); err != nil || plan.Deliveries != 1 ||
+		!slices.Equal(plan.Unknown, []string{"none"}) {
 		t.Fatalf("%+v, %v", plan, err)
 	}
 	if _, err := b.reader.Replay(t.Context(), topics, plan); err != nil {
@@ -347,7 +348,7 @@ func TestReplayEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]int{inspect.LeftUnknownFrom: 2, inspect.LeftCut: 1}, plan.Left); diff != "" || plan.Events != 1 {
+	if diff := cmp.Diff(map[string]int{inspect.LeftUnknownFrom: 1, inspect.LeftNoInput: 1, inspect.LeftCut: 1}, plan.Left); diff != "" || plan.Events != 1 {
 		t.Fatalf("%d\n%s", plan.Events, diff)
 	}
 	if n, err := b.reader.Replay(t.Context(), topics, plan); n != 1 || err != nil {

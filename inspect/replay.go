@@ -24,6 +24,7 @@ const (
 	LeftUnrendered  = "never rendered: there are no bytes to send"
 	LeftCut         = "the value was too large to be kept whole"
 	LeftUnknownFrom = "it does not say from which input topic it came"
+	LeftNoInput     = "it came from a topic that is none of input.topics"
 )
 
 // Rules are what a replay goes by.
@@ -143,8 +144,10 @@ func (r *Reader) dropDelivered(ctx context.Context, topics kafka.Topics, fires m
 func (rules *Rules) stays(d *DeadLetter, record *kgo.Record) string {
 	if d.Kind == Events {
 		switch {
-		case !slices.Contains(rules.Inputs, d.From.Topic):
+		case d.From.Topic == "":
 			return LeftUnknownFrom
+		case !slices.Contains(rules.Inputs, d.From.Topic):
+			return LeftNoInput
 		case headers(record)[headerCut] != "":
 			return LeftCut
 		}
