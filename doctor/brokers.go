@@ -20,16 +20,25 @@ const dialWithin = 3 * time.Second // for one broker
 // brokers asks every broker that the configuration names, and every one that those tell of: an advertised address that
 // cannot be reached from here is the usual mistake. It tells whether any answers.
 func (c *Checkup) brokers(ctx context.Context) bool {
-	answered := 0
-	for i, b := range c.Client.SeedBrokers() {
+	var answered []string
+	seeds := c.Client.SeedBrokers()
+	for i, b := range seeds {
 		if err := ping(ctx, b); err != nil {
 			c.note("brokers", Fail, fmt.Sprintf("%s does not answer: %v", c.seed(i), err), c.brokerFix(err))
 			continue
 		}
-		answered++
+		answered = append(answered, c.seed(i))
 	}
-	if answered == 0 {
+	switch {
+	case len(answered) == 0:
 		return false
+	case len(answered) < len(seeds): // a question to one of the others would end as a fault of something else
+		client, err := kgo.NewClient(append(c.Client.Opts(), kgo.SeedBrokers(answered...))...)
+		if err != nil {
+			c.asked("brokers", err)
+			return false
+		}
+		c.live, c.adm = client, kadm.NewClient(client)
 	}
 	within, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
@@ -61,7 +70,7 @@ func (c *Checkup) seed(i int) string {
 func (c *Checkup) advertised(ctx context.Context, cluster kadm.Metadata) {
 	silent := 0
 	for _, b := range cluster.Brokers {
-		if err := ping(ctx, c.Client.Broker(int(b.NodeID))); err != nil {
+		if err := ping(ctx, c.live.Broker(int(b.NodeID))); err != nil {
 			silent++
 			c.note("brokers", Fail, fmt.Sprintf("broker %d, advertised as %s:%d, does not answer: %v", b.NodeID, b.Host, b.Port, err),
 				"make that address reachable from here, or set advertised.listeners of the broker to one that is")

@@ -43,6 +43,7 @@ type Checkup struct {
 	Policy egress.Policy
 	Now    time.Time
 
+	live      *kgo.Client // of the brokers that answer
 	adm       *kadm.Client
 	topics    kafka.Topics
 	campaigns []*campaign.Campaign
@@ -56,7 +57,12 @@ const askWithin = 5 * time.Second
 // Run asks everything and returns the findings in a fixed order. Where no broker answers, what only brokers know is
 // left out.
 func (c *Checkup) Run(ctx context.Context) []Finding {
-	c.adm, c.topics, c.findings = kadm.NewClient(c.Client), kafka.Names(c.Config.TopicPrefix), nil
+	c.live, c.adm, c.topics, c.findings = c.Client, kadm.NewClient(c.Client), kafka.Names(c.Config.TopicPrefix), nil
+	defer func() {
+		if c.live != c.Client {
+			c.live.Close()
+		}
+	}()
 	c.loadCampaigns()
 	c.loadEndpoints()
 	if c.brokers(ctx) {

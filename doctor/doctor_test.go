@@ -234,6 +234,31 @@ func TestHost(t *testing.T) {
 	w.finds([4]string{"fail", "disk", "cannot be written", "set data_dir"})
 }
 
+// A broker that takes connections and never answers, as one that is frozen does, is one finding, and hides none of the others.
+func TestFrozenBroker(t *testing.T) {
+	w := newWard(t)
+	w.create()
+	frozen, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = frozen.Close() }()
+	seeds := append([]string{frozen.Addr().String()}, w.checkup.Config.Kafka.Brokers...)
+	client, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.MetadataMinAge(10*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	w.checkup.Client, w.checkup.Config.Kafka.Brokers = client, seeds
+	w.finds([][4]string{
+		{"fail", "brokers", seeds[0] + " does not answer", "start the broker"},
+		{"ok", "brokers", "1 broker, all reachable"},
+		{"ok", "topics", "13 topics of 2 partitions"},
+		{"ok", "clock", "ahead"},
+		{"warn", "lag", "group vigil.sink has no members", "vigil sink"},
+	}...)
+}
+
 func TestNoBroker(t *testing.T) {
 	w := newWard(t)
 	client, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:1"))

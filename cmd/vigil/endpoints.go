@@ -12,7 +12,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -61,7 +60,7 @@ func endpointsListCommand() *cobra.Command {
 		Example: example("vigil endpoints list\nvigil endpoints list -o json | jq 'select(.state!=\"active\")'"),
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, opts, err := s.marks()
+			cfg, err := s.outside()
 			if err != nil {
 				return err
 			}
@@ -73,8 +72,8 @@ func endpointsListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			client.Close()
-			marks, err := standing.Read(cmd.Context(), opts, kafka.Names(cfg.TopicPrefix).Endpoints)
+			defer client.Close()
+			marks, err := standing.Read(cmd.Context(), client.Opts(), kafka.Names(cfg.TopicPrefix).Endpoints)
 			if err != nil {
 				return reached(err)
 			}
@@ -84,19 +83,6 @@ func endpointsListCommand() *cobra.Command {
 	s.flags(cmd)
 	outputFlag(cmd, &output, "table")
 	return cmd
-}
-
-// marks is the configuration and how to reach the topic of marks.
-func (s *settings) marks() (config.Config, []kgo.Opt, error) {
-	cfg, err := s.outside()
-	if err != nil {
-		return cfg, nil, err
-	}
-	opts, err := kafka.Options(cfg, zerolog.Nop())
-	if err != nil {
-		return cfg, nil, exit(exitInvalid, err)
-	}
-	return cfg, opts, nil
 }
 
 func endpointLines(list []endpoints.Endpoint, marks map[string]standing.Mark) []endpointLine {

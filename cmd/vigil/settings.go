@@ -73,51 +73,62 @@ func (s *settings) client(ctx context.Context, more ...kgo.Opt) (*kgo.Client, co
 	return client, cfg, err
 }
 
-// openClient makes a client and waits until a broker answers.
+// openClient makes a client and waits until a broker answers. Of several that are configured the client begins with that one:
+// each time it took another, a frozen one would cost it a time-out.
 func openClient(ctx context.Context, cfg config.Config, more ...kgo.Opt) (*kgo.Client, error) {
 	options, err := kafka.Options(cfg, zerolog.Nop())
 	if err != nil {
 		return nil, exit(exitInvalid, err)
 	}
 	options = append(options, kgo.MetadataMinAge(freshMetadata))
-	client, err := kgo.NewClient(append(options, more...)...)
+	options = append(options, more...)
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return nil, exit(exitInvalid, fmt.Errorf("make a Kafka client: %w", err))
 	}
 	within, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
-	if err := reach(within, client); err != nil {
-		client.Close()
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
+	first, err := reach(within, client)
+	if err == nil && len(cfg.Kafka.Brokers) == 1 {
+		return client, nil
+	}
+	client.Close()
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
 		return nil, unreachable(brokersError(cfg, err))
 	}
-	return client, nil
+	return kgo.NewClient(append(options, kgo.SeedBrokers(cfg.Kafka.Brokers[first]))...)
 }
 
-// reach asks every configured broker whether it is there, and returns with the first answer: one that is frozen, with
+// reach asks every configured broker whether it is there, and tells which one answered first: one that is frozen, with
 // its connections open, must not hide the others.
-func reach(ctx context.Context, client *kgo.Client) error {
+func reach(ctx context.Context, client *kgo.Client) (first int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	brokers := client.SeedBrokers()
-	answers := make(chan error, len(brokers))
+	type answer struct {
+		broker int
+		err    error
+	}
+	answers := make(chan answer, len(brokers))
 	var asked sync.WaitGroup
-	for _, b := range brokers {
+	for i, b := range brokers {
 		asked.Go(func() {
 			_, err := b.Request(ctx, kmsg.NewPtrApiVersionsRequest())
-			answers <- err
+			answers <- answer{i, err}
 		})
 	}
 	defer asked.Wait()
 	defer cancel()
-	var last error
 	for range brokers {
-		if last = <-answers; last == nil {
-			return nil
+		a := <-answers
+		if a.err == nil {
+			return a.broker, nil
 		}
+		err = a.err
 	}
-	return last
+	return 0, err
 }
 
 // brokersError says which brokers did not answer, and what to do.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"vigil/config"
 )
@@ -32,6 +34,9 @@ func TestReachPastAFrozenBroker(t *testing.T) {
 	client, err := openClient(t.Context(), cfg)
 	if err != nil {
 		t.Fatalf("with one of two brokers frozen: %v", err)
+	}
+	if seeds := client.OptValue(kgo.SeedBrokers); !slices.Equal(seeds.([]string), cluster.ListenAddrs()) {
+		t.Errorf("the client begins with %v", seeds)
 	}
 	client.Close()
 
