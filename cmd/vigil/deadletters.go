@@ -155,6 +155,7 @@ func deadShowCommand() *cobra.Command {
 		},
 	}
 	s.flags(cmd)
+	jsonFlag(cmd)
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -172,21 +173,32 @@ than new deliveries normally come.`,
 	return cmd
 }
 
-// changeMark changes the mark of an endpoint that a file has, or of a host.
+// changeMark changes the mark of an endpoint that a file has, or had when it got its mark, or of a host.
 func (s *settings) changeMark(cmd *cobra.Command, name, done string, change func(context.Context, *kgo.Client, string, string) error) error {
 	cfg, err := s.outside()
 	if err != nil {
 		return err
 	}
-	if name, err = markedName(cfg, name); err != nil {
-		return err
+	name, unknown := markedName(cfg, name)
+	if unknown != nil && !errors.Is(unknown, errNoEndpoint) {
+		return unknown
 	}
 	client, err := openClient(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	if err := change(cmd.Context(), client, kafka.Names(cfg.TopicPrefix).Endpoints, name); err != nil {
+	topic := kafka.Names(cfg.TopicPrefix).Endpoints
+	if unknown != nil {
+		marks, err := standing.Read(cmd.Context(), client.Opts(), topic)
+		if err != nil {
+			return reached(err)
+		}
+		if _, ok := marks[name]; !ok {
+			return unknown
+		}
+	}
+	if err := change(cmd.Context(), client, topic, name); err != nil {
 		return reached(fmt.Errorf("write the mark of endpoint %s: %w", name, err))
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "endpoint %s: %s\n", name, done)
@@ -205,6 +217,8 @@ func markedName(cfg config.Config, name string) (string, error) {
 	return name, err
 }
 
+var errNoEndpoint = errors.New("no such endpoint")
+
 func namedEndpoint(cfg config.Config, name string) (endpoints.Endpoint, error) {
 	list, err := loadEndpoints(cfg.Endpoints)
 	if err != nil {
@@ -212,7 +226,7 @@ func namedEndpoint(cfg config.Config, name string) (endpoints.Endpoint, error) {
 	}
 	i := slices.IndexFunc(list, func(e endpoints.Endpoint) bool { return e.Name == name })
 	if i < 0 {
-		return endpoints.Endpoint{}, exit(exitFailure, fmt.Errorf("no endpoint %q in %s", name, cfg.Endpoints))
+		return endpoints.Endpoint{}, exit(exitFailure, fmt.Errorf("%w: %q is in no file of %s", errNoEndpoint, name, cfg.Endpoints))
 	}
 	return list[i], nil
 }

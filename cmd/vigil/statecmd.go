@@ -48,6 +48,7 @@ What is past its time stays in the record until the user is next visited.`
 		vigil state get --user ada
 		vigil state get --user ada | jq '.state.campaigns[].threads[].timers'`)
 	cmd.Flags().StringVar(&user, "user", "", "the user (needed)")
+	jsonFlag(cmd)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if user == "" {
 			return usagef("state get needs --user")
@@ -64,6 +65,7 @@ func stateDumpCommand() *cobra.Command {
 		return r.Users(cmd.Context(), t, func(u *inspect.User) error { return e.Encode(u) })
 	})
 	cmd.Example = example("vigil state dump > users.ndjson")
+	jsonFlag(cmd)
 	return cmd
 }
 

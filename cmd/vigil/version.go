@@ -61,6 +61,12 @@ func outputFlag(cmd *cobra.Command, output *string, plain string) {
 	cmd.Flags().VarP(&choice{output, []string{plain, "json"}}, "output", "o", "form of the output: "+plain+" or json")
 }
 
+// jsonFlag takes -o json where there is no other form: scripts give it to every command.
+func jsonFlag(cmd *cobra.Command) {
+	form := "json"
+	cmd.Flags().VarP(&choice{&form, []string{form}}, "output", "o", "form of the output: json")
+}
+
 // choice is a flag with a closed list of values.
 type choice struct {
 	value   *string
