@@ -94,7 +94,7 @@ func masked(h http.Header) http.Header {
 	h = h.Clone()
 	for name := range h {
 		lower := strings.ToLower(name)
-		for _, word := range [...]string{"auth", "cookie", "key", "secret", "token"} {
+		for _, word := range [...]string{"auth", "cookie", "cred", "key", "pass", "secret", "token"} {
 			if strings.Contains(lower, word) {
 				h[name] = []string{"***"}
 			}

@@ -25,7 +25,7 @@ func TestRehearse(t *testing.T) {
 		return &webhook.Delivery{V: 1, FireID: "test-1", Endpoint: "shop", Method: "POST", Path: path, Body: []byte(`{"a":1}`), Attempt: 1, At: time.Now()}
 	}
 	open := endpoints.Endpoint{
-		Name: "shop", URL: receiver.URL, AllowHTTP: true, AllowPrivate: true, Secrets: []string{"env:S"}, Headers: map[string]string{"X-Api-Key": "12345"},
+		Name: "shop", URL: receiver.URL, AllowHTTP: true, AllowPrivate: true, Secrets: []string{"env:S"}, Headers: map[string]string{"X-Api-Key": "12345", "X-Password": "67890"},
 	}
 	t.Setenv("S", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqrTwjU")
 	policy := egressPolicy(config.Default().Sink)
@@ -36,7 +36,7 @@ func TestRehearse(t *testing.T) {
 	if x.Outcome != "success" || x.Status != "200 OK" || x.URL != receiver.URL+"/ok" || x.Body != `{"a":1}` || len(x.Answer) != webhook.MaxResponseBytes {
 		t.Errorf("got %+v", x)
 	}
-	if x.Sent.Get("X-Api-Key") != "***" || x.Headers.Get("Set-Cookie") != "***" || !strings.HasPrefix(x.Sent.Get("Webhook-Signature"), "v1,") {
+	if x.Sent.Get("X-Api-Key") != "***" || x.Sent.Get("X-Password") != "***" || x.Headers.Get("Set-Cookie") != "***" || !strings.HasPrefix(x.Sent.Get("Webhook-Signature"), "v1,") {
 		t.Errorf("headers %v, %v", x.Sent, x.Headers)
 	}
 	if x, err = rehearse(t.Context(), policy, open, delivery("/teapot")); err != nil || x.Outcome != "permanent" || x.Status != "418 I'm a teapot" {
