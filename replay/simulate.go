@@ -12,10 +12,10 @@ import (
 	"vigil/trigger"
 )
 
-const (
-	maxLineBytes = 4 << 20 // of one event in a simulation file
-	checkEvery   = 1024    // lines between two looks at the context
-)
+// MaxLineBytes is the most that one event in a file may have.
+const MaxLineBytes = 4 << 20
+
+const checkEvery = 1024 // lines between two looks at the context
 
 // Simulation says how Simulate judges a file (semantics 5).
 type Simulation struct {
@@ -150,7 +150,7 @@ func (s *simulation) write(d *trigger.Decision) {
 	}
 }
 
-var errTooLong = fmt.Errorf("longer than %d bytes", maxLineBytes)
+var errTooLong = fmt.Errorf("longer than %d bytes", MaxLineBytes)
 
 // lineReader cuts a stream into lines of bounded length without holding more than one.
 type lineReader struct {
@@ -166,7 +166,7 @@ func (l *lineReader) next() ([]byte, error) {
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			l.long = append(l.long, part...)
-			if len(l.long) > maxLineBytes {
+			if len(l.long) > MaxLineBytes {
 				return nil, errTooLong
 			}
 			continue

@@ -17,9 +17,8 @@ import (
 
 	"vigil/event"
 	"vigil/kafka"
+	"vigil/replay"
 )
-
-const maxLine = 4 << 20 // bytes, as for simulate
 
 // produceFlags are the flags of `vigil produce`.
 type produceFlags struct {
@@ -108,7 +107,7 @@ func newProducer(client *kgo.Client, perSecond float64) *producer {
 // lines writes every line of in, waits until all are acked, and tells how many were.
 func (p *producer) lines(ctx context.Context, in io.Reader) (sent int, err error) {
 	scanner := bufio.NewScanner(in)
-	scanner.Buffer(make([]byte, 0, 1<<16), maxLine)
+	scanner.Buffer(make([]byte, 0, 1<<16), replay.MaxLineBytes)
 	line := 1
 	for ; err == nil && scanner.Scan(); line++ {
 		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
@@ -125,7 +124,7 @@ func (p *producer) lines(ctx context.Context, in io.Reader) (sent int, err error
 		err = context.Cause(ctx)
 	}
 	if err == nil && errors.Is(scanner.Err(), bufio.ErrTooLong) {
-		err = &badLine{line, fmt.Errorf("longer than %d bytes", maxLine)}
+		err = &badLine{line, fmt.Errorf("longer than %d bytes", replay.MaxLineBytes)}
 	} else if err == nil && scanner.Err() != nil {
 		err = fmt.Errorf("read events: %w", scanner.Err())
 	}
