@@ -223,11 +223,7 @@ func (r *Reader) targets(ctx context.Context, topics []string) (map[string]int, 
 	}
 	batch := int32(webhook.MaxRecordBytes)
 	for _, topic := range settings {
-		limit, ok := kafka.BatchBytes(topic)
-		if !ok { // we may not ask
-			limit = kafka.UsualBatchBytes
-		}
-		batch = min(batch, limit)
+		batch = min(batch, kafka.BatchBytes(topic, kafka.UsualBatchBytes))
 	}
 	return counts, batch, nil
 }

@@ -52,14 +52,14 @@ const (
 // UsualBatchBytes is what brokers take in one batch unless told otherwise.
 const UsualBatchBytes = 1_000_012
 
-// BatchBytes is what a topic takes in one batch; not ok where the broker does not tell.
-func BatchBytes(topic kadm.ResourceConfig) (n int32, ok bool) {
+// BatchBytes is what a topic takes in one batch; otherwise where the broker does not tell, as to those who may not ask.
+func BatchBytes(topic kadm.ResourceConfig, otherwise int32) int32 {
 	for _, c := range topic.Configs {
 		if v, err := strconv.ParseInt(c.MaybeValue(), 10, 32); c.Key == "max.message.bytes" && err == nil {
-			return int32(v), true
+			return int32(v)
 		}
 	}
-	return 0, false
+	return otherwise
 }
 
 // Specs are the topics for inputs of that many partitions (interface 3).

@@ -158,7 +158,9 @@ const jotBytes = 80
 
 // jottedEnough tells whether the transaction must end for its entry to be one that the topic takes. Half of that is left
 // for what does not grow with the records.
-func (p *partition) jottedEnough() bool { return p.jotted >= p.topics.largest(p.cfg.Topics.Journal)/2 }
+func (p *partition) jottedEnough() bool {
+	return p.jotted > 0 && p.jotted >= p.topics.largest(p.cfg.Topics.Journal)/2
+}
 
 // noteClock journals how far the wall clock moved the partition's at the present cut.
 func (p *partition) noteClock(clock int64) {

@@ -2,7 +2,6 @@ package processor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -51,11 +50,8 @@ func (s *session) stand(at kadm.OffsetResponses) error {
 			if o.Err != nil {
 				return fmt.Errorf("ask how a transaction ended: %w", o.Err)
 			}
-			var marks landmarks
-			if json.Unmarshal([]byte(o.Metadata), &marks) != nil {
-				marks = landmarks{}
-			}
-			if o.At > part.committed[i] || marks.At > part.offset {
+			marks := readLandmarks(o.Metadata)
+			if o.At > part.committed[i] || marks != nil && marks.At > part.offset {
 				return errDone
 			}
 		}

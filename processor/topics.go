@@ -147,8 +147,8 @@ func (p *Processor) findLimits(ctx context.Context, specs []kafka.Spec) map[stri
 		return limits // who may not ask takes them for what they should be
 	}
 	for _, topic := range configs {
-		n, ok := kafka.BatchBytes(topic)
-		if !ok || n >= limits[topic.Name] {
+		n := kafka.BatchBytes(topic, limits[topic.Name])
+		if n >= limits[topic.Name] {
 			continue
 		}
 		p.cfg.Log.Warn().Str("topic", topic.Name).Int32("max.message.bytes", n).Int32("wanted", limits[topic.Name]).
@@ -206,16 +206,24 @@ func (s *session) noteMarks(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetF
 	return nil
 }
 
-// noteMark keeps the newest landmarks of a partition. Metadata of another program, or of a version that wrote none, says
-// nothing.
+// noteMark keeps the newest landmarks of a partition.
 func (s *session) noteMark(id int32, metadata *string) {
-	var marks landmarks
-	if metadata == nil || json.Unmarshal([]byte(*metadata), &marks) != nil || marks.V != 1 {
+	if metadata == nil {
 		return
 	}
-	if s.marks[id] == nil || s.marks[id].At < marks.At {
-		s.marks[id] = &marks
+	marks := readLandmarks(*metadata)
+	if marks != nil && (s.marks[id] == nil || s.marks[id].At < marks.At) {
+		s.marks[id] = marks
 	}
+}
+
+// readLandmarks reads the metadata of an offset. That of another program, or of a version that wrote none, says nothing: nil.
+func readLandmarks(metadata string) *landmarks {
+	marks := &landmarks{}
+	if json.Unmarshal([]byte(metadata), marks) != nil || marks.V != 1 {
+		return nil
+	}
+	return marks
 }
 
 // misplaced says why a partition's offset in a topic is none to begin at; nil where it is one.

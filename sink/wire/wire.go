@@ -83,10 +83,7 @@ func (keep) Partition(r *kgo.Record, n int) int { return int(r.Partition) % n }
 func BatchBytes(topics kadm.ResourceConfigs, records int, log zerolog.Logger) int32 {
 	least := int32(records)
 	for _, topic := range topics {
-		limit, ok := kafka.BatchBytes(topic)
-		if !ok { // we may not ask
-			limit = kafka.UsualBatchBytes
-		}
+		limit := kafka.BatchBytes(topic, kafka.UsualBatchBytes)
 		if int(limit) < records {
 			log.Warn().Str("topic", topic.Name).Int32("max.message.bytes", limit).
 				Msg("larger deliveries than this end as dead letters; `vigil topics check` tells what to set")
