@@ -35,7 +35,6 @@ type Config struct {
 	Group         string // of the consumer group; the transactional id is GROUP-INSTANCE
 	Instance      string // static member id
 	DataDir       string // state/<partition>/ is made in it; empty: state in memory only
-	Quiet         bool   // stores without background work, for tests on a virtual clock
 
 	Times              trigger.Options
 	CommitInterval     time.Duration

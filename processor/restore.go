@@ -214,7 +214,7 @@ func (r *restored) loadStore(store *state.Badger, meta state.Meta, unfit func() 
 // open opens the store in a folder; it waits a while for another owner to let go.
 func (s *session) open(ctx context.Context, dir string) (*state.Badger, state.Meta, error) {
 	for began := time.Now(); ; {
-		store, meta, err := state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet})
+		store, meta, err := state.OpenBadger(dir, state.Options{})
 		if !errors.Is(err, state.ErrLocked) {
 			return store, meta, err
 		}
@@ -244,7 +244,7 @@ func (s *session) anew(r *restored) error {
 	if err := state.Wipe(dir); err != nil {
 		return err
 	}
-	store, _, err := state.OpenBadger(dir, state.Options{Idle: s.cfg.Quiet})
+	store, _, err := state.OpenBadger(dir, state.Options{})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -25,7 +26,6 @@ const (
 	memTableBytes   = 8 << 20
 	blockCacheBytes = 4 << 20
 	valueLogBytes   = 16 << 20
-	compactors      = 2
 )
 
 // DefaultReserve is the room on the disk, in bytes, below which a Badger writes nothing more: its files are mapped into
@@ -37,9 +37,6 @@ var ErrFull = errors.New("the disk is full")
 
 // Options of a Badger.
 type Options struct {
-	// Idle leaves out the compactors, whose timers would keep a virtual clock from standing still. For tests only:
-	// without them writes stall after some tens of MB.
-	Idle bool
 	// Reserve is the room that the disk must have, in bytes; 0: DefaultReserve.
 	Reserve uint64
 }
@@ -65,9 +62,11 @@ func OpenBadger(dir string, opt Options) (*Badger, Meta, error) {
 	o := badger.DefaultOptions(dir).
 		WithLogger(nil).
 		WithMemTableSize(memTableBytes).
-		WithNumCompactors(compactors).
-		WithNumLevelZeroTables(8).
-		WithNumLevelZeroTablesStall(24).
+		WithNumCompactors(0). // see merge
+		WithNumLevelZeroTables(1).
+		WithNumLevelZeroTablesStall(math.MaxInt32).
+		WithBaseTableSize(tableBytes).
+		WithBaseLevelSize(mergedBytes).
 		WithBlockCacheSize(blockCacheBytes).
 		WithValueLogFileSize(valueLogBytes).
 		WithCompression(options.Snappy).
@@ -75,9 +74,6 @@ func OpenBadger(dir string, opt Options) (*Badger, Meta, error) {
 		WithDetectConflicts(false).
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithSyncWrites(false)
-	if opt.Idle {
-		o = o.WithNumCompactors(0)
-	}
 	leave, err := b.enter()
 	if err != nil {
 		return nil, Meta{}, err
@@ -189,7 +185,7 @@ func (b *Badger) Write(rows []Row, meta Meta) error {
 	}
 	slices.SortFunc(rows, func(x, y Row) int { return strings.Compare(x.Key, y.Key) })
 	keys := make([]byte, 0, keyBytes(rows))
-	w := writer{db: b.db, txn: b.db.NewTransaction(true)}
+	w := writer{store: b, txn: b.db.NewTransaction(true)}
 	defer func() { w.txn.Discard() }()
 	if err := w.put([]byte(keyTorn), []byte{}); err != nil {
 		return fmt.Errorf("write the state: %w", err)
@@ -207,6 +203,9 @@ func (b *Badger) Write(rows []Row, meta Meta) error {
 	}
 	if err == nil {
 		err = w.txn.Commit()
+	}
+	if err == nil {
+		err = b.merge()
 	}
 	if err != nil {
 		return fmt.Errorf("write the state: %w", err)
@@ -231,8 +230,8 @@ func bytesOf(rows []Row) (n uint64) {
 
 // writer spreads rows over transactions.
 type writer struct {
-	db  *badger.DB
-	txn *badger.Txn
+	store *Badger
+	txn   *badger.Txn
 }
 
 func (w *writer) put(key, value []byte) error {
@@ -243,7 +242,10 @@ func (w *writer) put(key, value []byte) error {
 	if err := w.txn.Commit(); err != nil {
 		return err
 	}
-	w.txn = w.db.NewTransaction(true)
+	if err := w.store.merge(); err != nil {
+		return err
+	}
+	w.txn = w.store.db.NewTransaction(true)
 	return w.set(key, value)
 }
 

@@ -10,11 +10,11 @@ import (
 )
 
 // An idle store has nothing that runs by the clock: in a bubble a day passes at once, and nothing is left behind.
-func TestIdleInABubble(t *testing.T) {
+func TestInABubble(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		for i := range 3 {
-			s, meta, err := state.OpenBadger(dir, state.Options{Idle: true})
+			s, meta, err := state.OpenBadger(dir, state.Options{})
 			must(t, err)
 			if meta.Offset != int64(i) {
 				t.Errorf("meta %+v", meta)

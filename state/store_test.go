@@ -143,7 +143,7 @@ func TestLargeWrite(t *testing.T) {
 
 func TestWipe(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "3")
-	b, _, err := state.OpenBadger(dir, state.Options{Idle: true})
+	b, _, err := state.OpenBadger(dir, state.Options{})
 	must(t, err)
 	must(t, b.Write([]state.Row{{"ada", []byte("1")}}, state.Meta{Offset: 1}))
 	must(t, b.Close())

@@ -165,7 +165,7 @@ func (s *stage) config() processor.Config {
 	return processor.Config{
 		Kafka: s.opts, Topics: s.topics, Inputs: []string{input},
 		Fields: event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, Format: "json",
-		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir, Quiet: true,
+		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir,
 		Times: times(), CommitInterval: commitInterval, CheckpointInterval: 3 * time.Second, ClockGrace: clockGrace,
 		Workers: 1, Catalog: s.catalog(), Reload: s.reload, Log: s.log(),
 	}

@@ -73,7 +73,7 @@ func scrambled(seed uint64, kind string) damage {
 // marked gives a store another meta.
 func marked(change func(*state.Meta)) damage {
 	return func(s *stage, dir string) {
-		store, meta, err := state.OpenBadger(dir, state.Options{Idle: true})
+		store, meta, err := state.OpenBadger(dir, state.Options{})
 		s.must(err)
 		change(&meta)
 		s.must(store.Write(nil, meta))
@@ -117,7 +117,7 @@ func anyDamage() []damaged {
 		{"a user as before", anyRow(func(row []byte) []byte { row[len(row)-1] ^= 1; return row }), "rows are missing or damaged"},
 		{"a user of a newer version", anyRow(func(row []byte) []byte { row[0]++; return row }), "this program knows"},
 		{"a clock that cannot be read", func(s *stage, dir string) {
-			store, meta, err := state.OpenBadger(dir, state.Options{Idle: true})
+			store, meta, err := state.OpenBadger(dir, state.Options{})
 			s.must(err)
 			s.must(store.Write([]state.Row{{Key: trigger.PartitionKey, Value: []byte{1}}}, meta))
 			s.must(store.Close())
@@ -151,7 +151,7 @@ func damageOf(kind, log string) []damaged {
 // anyRow changes one user's row behind the back of everybody, as the loss of a file may that held the newest.
 func anyRow(change func(row []byte) []byte) damage {
 	return func(s *stage, dir string) {
-		store, meta, err := state.OpenBadger(dir, state.Options{Idle: true})
+		store, meta, err := state.OpenBadger(dir, state.Options{})
 		s.must(err)
 		rows := map[string][]byte{}
 		s.must(store.Scan(func(key, value []byte) error { rows[string(key)] = slices.Clone(value); return nil }))
@@ -229,7 +229,7 @@ func (s *stage) agrees() {
 				want[string(r.Key)] = string(r.Value)
 			}
 		}
-		store, _, err := state.OpenBadger(s.partitionDir(id), state.Options{Idle: true})
+		store, _, err := state.OpenBadger(s.partitionDir(id), state.Options{})
 		s.must(err)
 		s.must(store.Scan(func(key, value []byte) error { got[string(key)] = string(value); return nil }))
 		s.must(store.Close())
@@ -256,7 +256,7 @@ func TestCheckpointsOfManyPartitions(t *testing.T) {
 		p.stop()
 		s.dir = left
 		for id := range int32(many) {
-			store, meta, err := state.OpenBadger(s.partitionDir(id), state.Options{Idle: true})
+			store, meta, err := state.OpenBadger(s.partitionDir(id), state.Options{})
 			s.must(err)
 			if meta == (state.Meta{}) {
 				t.Errorf("nothing of partition %d is on the disk", id)

@@ -11,7 +11,6 @@ import (
 
 	kafkatest "vigil/flowtest/kafka"
 	"vigil/kafka"
-	"vigil/processor"
 )
 
 // On a real Kafka of three nodes one is killed in mid-run and comes back: leaders and coordinators move, connections hang.
@@ -29,7 +28,7 @@ func TestBrokersDieOnKafka(t *testing.T) {
 	s.must(kafka.EnsureInputs(t.Context(), adm, []string{input}, 2))
 	s.must(kafka.Ensure(t.Context(), adm, kafka.Specs(s.topics, 2)))
 	client.Close()
-	p := s.start(func(cfg *processor.Config) { cfg.Quiet = false })
+	p := s.start()
 	s.sendRound()
 	s.settled()
 	cluster.Kill(t, 0)

@@ -139,7 +139,7 @@ func (s *stage) start(change ...func(*processor.Config)) *running {
 	cfg := processor.Config{
 		Kafka: s.opts, Topics: s.topics, Inputs: []string{input},
 		Fields: event.Fields{Type: "type", ID: "id", Time: "time", Properties: "properties"}, Format: "json",
-		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir, Quiet: true, Times: live.Times(),
+		Start: "earliest", Group: "vigil.processor", Instance: "a", DataDir: s.dir, Times: live.Times(),
 		CommitInterval: 20 * time.Millisecond, CheckpointInterval: 200 * time.Millisecond, ClockGrace: 100 * time.Millisecond,
 		Workers: 1, Catalog: campaign.NewCatalog(live.Counting()), Registerer: s.registry,
 		Log: zerolog.New(&s.text).Level(zerolog.InfoLevel),
