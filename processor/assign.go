@@ -107,12 +107,12 @@ func (s *session) revoke(id int32) {
 		cancel()
 		delete(s.restores, id)
 	}
+	s.status(id, "")
 	part := s.partitions[id]
 	if part == nil {
 		return
 	}
 	delete(s.partitions, id)
-	s.status(id, "")
 	if part.engine == nil {
 		return
 	}

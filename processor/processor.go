@@ -4,6 +4,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ type Processor struct {
 
 	mu      sync.Mutex
 	ready   map[int32]string // what each assigned partition is at; guarded by mu
-	alive   bool             // the group was joined; guarded by mu
+	away    string           // why it is not in the group; empty: it is. Guarded by mu
 	waiting string           // what a stop waits for; guarded by mu
 }
 
@@ -90,6 +91,7 @@ func New(cfg Config) (*Processor, error) {
 	}
 	return &Processor{
 		cfg: cfg, client: cl, adm: kadm.NewClient(cl), metrics: newMetrics(cfg.Registerer), ready: map[int32]string{},
+		away: "the group is not joined yet",
 	}, nil
 }
 
@@ -118,6 +120,7 @@ func (p *Processor) Run(ctx context.Context) error {
 			wait = 100 * time.Millisecond
 		}
 		p.metrics.restarts.Inc()
+		p.leaves("processing starts again from the last commit: " + err.Error())
 		p.cfg.Log.Warn().Err(err).Dur("wait", wait).Msg("processing starts again from the last commit")
 		select {
 		case <-ctx.Done():
@@ -145,11 +148,14 @@ func (p *Processor) inputs() []string {
 	return append([]string{p.cfg.ProfilesTopic}, p.cfg.Inputs...)
 }
 
-// Ready tells whether all assigned partitions are restored, and what each is at.
+// Ready tells whether the group is joined and all assigned partitions are restored, and what each is at. One that the
+// group gives no partition is ready.
 func (p *Processor) Ready() (ok bool, detail []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ok = p.alive
+	if ok = p.away == ""; !ok {
+		detail = append(detail, p.away)
+	}
 	for id, at := range p.ready {
 		ok = ok && at == stateRunning
 		detail = append(detail, fmt.Sprintf("partition %d: %s", id, at))
@@ -160,11 +166,30 @@ func (p *Processor) Ready() (ok bool, detail []string) {
 
 const stateRunning = "running"
 
+// joined notes that the group was joined, and which partitions it gave besides those that were ours.
+func (p *Processor) joined(got map[string][]int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = ""
+	for _, ids := range got {
+		for _, id := range ids {
+			p.ready[id] = cmp.Or(p.ready[id], "assigned")
+		}
+	}
+}
+
+// leaves notes that the group has us no longer, and why.
+func (p *Processor) leaves(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = why
+	clear(p.ready)
+}
+
 // status notes what a partition is at; empty: not assigned.
 func (p *Processor) status(id int32, at string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.alive = true
 	if at == "" {
 		delete(p.ready, id)
 	} else {

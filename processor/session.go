@@ -126,6 +126,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.RecordRetries(recordRetries),
 		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, got map[string][]int32) {
 			cl.PauseFetchPartitions(got)
+			s.joined(got)
 		}),
 		kgo.OnOffsetsFetched(s.noteMarks),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
@@ -133,6 +134,7 @@ func (s *session) options() []kgo.Opt {
 			s.tell(change{revoked: gone})
 		}),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+			s.leaves("the group was lost; it is joined again once a broker answers")
 			s.tell(change{revoked: gone})
 		}),
 	)

@@ -1,8 +1,10 @@
 package trouble
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,5 +36,40 @@ func TestMemberCutOff(t *testing.T) {
 		zombie.stop()
 		other.stop()
 		s.settled()
+	})
+}
+
+// A member is ready once it is in the group, also where there is no partition for it, and no longer while no broker can be
+// reached: nothing is decided then.
+func TestReadyMeansInTheGroup(t *testing.T) {
+	inBubble(t, func(s *stage) {
+		var members []*running
+		readiness := func(want bool, words string) {
+			t.Helper()
+			for i, m := range members {
+				if ok, detail := m.ready(); ok != want || !strings.Contains(strings.Join(detail, "\n"), words) {
+					t.Errorf("member %d: ready %v, %q", i, ok, detail)
+				}
+			}
+		}
+		for i := range s.partitions() + 1 {
+			members = append(members, s.start(func(cfg *processor.Config) {
+				cfg.Instance = fmt.Sprint("m", i)
+				cfg.DataDir = filepath.Join(s.dir, cfg.Instance)
+			}))
+		}
+		<-time.After(time.Minute)
+		readiness(true, "")
+		mend := cut(s)
+		<-time.After(2 * time.Minute)
+		readiness(false, "again")
+		mend()
+		<-time.After(time.Minute)
+		readiness(true, "")
+		s.sendRound()
+		s.settled()
+		for _, m := range members {
+			m.stop()
+		}
 	})
 }
