@@ -72,6 +72,7 @@ func (h *hour) checkpoint() {
 		h.live[key] = len(key) + len(record)
 	})
 	h.must(h.store.Write(rows, state.Meta{Offset: 1}))
+	h.must(h.store.Merge())
 	h.engine.Stored()
 }
 

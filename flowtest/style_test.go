@@ -48,7 +48,7 @@ var manyParams = map[string]string{
 
 // wideInterfaces are the interfaces that may have more than maxMethods, with the reason.
 var wideInterfaces = map[string]string{
-	"state.Store": "Get, Scan, Write and Close: Badger and memory",
+	"state.Store": "Get, Scan, Write, Merge and Close: Badger and memory",
 }
 
 // goFile is one parsed Go file.

@@ -51,6 +51,7 @@ func (s *session) checkpoint(p *partition) {
 	s.writing.Store(true)
 	s.group.Go(func() error {
 		p.writeAt(rows, meta)
+		p.mergeStore()
 		s.writing.Store(false)
 		close(done)
 		s.tell(change{}) // the next slice, of whichever partition, does not wait for a tick
@@ -160,11 +161,26 @@ func (p *partition) meta(m mark) state.Meta {
 func (p *partition) writeAt(rows []state.Row, meta state.Meta) {
 	began := time.Now()
 	if err := p.store.Write(rows, meta); err != nil {
-		p.broken.Store(true) // a later checkpoint would claim what this one did not write
-		p.metrics.checkpointErrors.Inc()
-		p.cfg.Log.Error().Err(err).Int32("partition", p.id).Msg("checkpoint failed")
+		p.failed(err)
 		return
 	}
 	p.metrics.checkpointRows.Add(float64(len(rows)))
 	p.metrics.checkpointSeconds.Observe(time.Since(began).Seconds())
+}
+
+// mergeStore keeps the store cheap to read. Where a partition is closed it is left to the next owner of the disk.
+func (p *partition) mergeStore() {
+	if p.broken.Load() {
+		return
+	}
+	if err := p.store.Merge(); err != nil {
+		p.failed(err)
+	}
+}
+
+// failed ends the checkpoints of a store: a later one would claim what was not written.
+func (p *partition) failed(err error) {
+	p.broken.Store(true)
+	p.metrics.checkpointErrors.Inc()
+	p.cfg.Log.Error().Err(err).Int32("partition", p.id).Msg("checkpoint failed")
 }

@@ -62,7 +62,7 @@ func OpenBadger(dir string, opt Options) (*Badger, Meta, error) {
 	o := badger.DefaultOptions(dir).
 		WithLogger(nil).
 		WithMemTableSize(memTableBytes).
-		WithNumCompactors(0). // see merge
+		WithNumCompactors(0). // see Merge
 		WithNumLevelZeroTables(1).
 		WithNumLevelZeroTablesStall(math.MaxInt32).
 		WithBaseTableSize(tableBytes).
@@ -185,7 +185,7 @@ func (b *Badger) Write(rows []Row, meta Meta) error {
 	}
 	slices.SortFunc(rows, func(x, y Row) int { return strings.Compare(x.Key, y.Key) })
 	keys := make([]byte, 0, keyBytes(rows))
-	w := writer{store: b, txn: b.db.NewTransaction(true)}
+	w := writer{db: b.db, txn: b.db.NewTransaction(true)}
 	defer func() { w.txn.Discard() }()
 	if err := w.put([]byte(keyTorn), []byte{}); err != nil {
 		return fmt.Errorf("write the state: %w", err)
@@ -203,9 +203,6 @@ func (b *Badger) Write(rows []Row, meta Meta) error {
 	}
 	if err == nil {
 		err = w.txn.Commit()
-	}
-	if err == nil {
-		err = b.merge()
 	}
 	if err != nil {
 		return fmt.Errorf("write the state: %w", err)
@@ -230,8 +227,8 @@ func bytesOf(rows []Row) (n uint64) {
 
 // writer spreads rows over transactions.
 type writer struct {
-	store *Badger
-	txn   *badger.Txn
+	db  *badger.DB
+	txn *badger.Txn
 }
 
 func (w *writer) put(key, value []byte) error {
@@ -242,10 +239,7 @@ func (w *writer) put(key, value []byte) error {
 	if err := w.txn.Commit(); err != nil {
 		return err
 	}
-	if err := w.store.merge(); err != nil {
-		return err
-	}
-	w.txn = w.store.db.NewTransaction(true)
+	w.txn = w.db.NewTransaction(true)
 	return w.set(key, value)
 }
 

@@ -9,7 +9,7 @@ import (
 	"vigil/state"
 )
 
-// An idle store has nothing that runs by the clock: in a bubble a day passes at once, and nothing is left behind.
+// A store does no work by the clock: in a bubble a day passes at once, and nothing is left behind.
 func TestInABubble(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -53,6 +53,9 @@ func (m *Memory) Write(rows []Row, meta Meta) error {
 	return nil
 }
 
+// Merge does nothing: there is one table.
+func (m *Memory) Merge() error { return nil }
+
 // Meta is what the last Write left.
 func (m *Memory) Meta() Meta {
 	m.mu.RLock()

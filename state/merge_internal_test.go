@@ -66,6 +66,7 @@ func TestMerge(t *testing.T) {
 		merges, before := 0, 0
 		for range 60 {
 			must(t, b.Write(rows.some(r, 3_000), Meta{}))
+			must(t, b.Merge())
 			fresh := b.db.Levels()[0].NumTables
 			if fresh < before {
 				merges++
@@ -123,6 +124,7 @@ func TestMergeOfSeveralLevels(t *testing.T) {
 		}
 		before = b.db.Levels()[0].NumTables
 		must(t, b.Write(rows.some(r, 3_000), Meta{}))
+		must(t, b.Merge())
 	}
 	for i, level := range b.db.Levels() {
 		if i > 0 && i < len(b.db.Levels())-1 && level.Size > 0 {
@@ -133,25 +135,53 @@ func TestMergeOfSeveralLevels(t *testing.T) {
 	must(t, b.Close())
 }
 
-// While another store merges, this one goes on without, up to a limit; where there is no room for it too.
+// While another store merges, and where there is no room for it, tables are left for later.
 func TestMergeIsLeftForLater(t *testing.T) {
 	r, rows := rand.New(rand.NewPCG(5, 6)), written{}
 	b := open(t, t.TempDir())
-	merging.Lock()
 	for b.db.Levels()[0].NumTables < fewTables+2 {
 		must(t, b.Write(rows.some(r, 3_000), Meta{}))
 	}
-	merging.Unlock()
-	b.reserve = 1 << 62
-	must(t, b.merge())
-	if fresh := b.db.Levels()[0].NumTables; fresh < fewTables+2 {
-		t.Errorf("%d new tables: merged on a disk without room", fresh)
+	left := func(why string) {
+		t.Helper()
+		must(t, b.Merge())
+		if fresh := b.db.Levels()[0].NumTables; fresh < fewTables+2 {
+			t.Errorf("%d new tables: merged %s", fresh, why)
+		}
 	}
+	func() {
+		merging.Lock()
+		defer merging.Unlock()
+		left("beside another store")
+	}()
+	b.reserve = 1 << 62
+	left("on a disk without room")
 	b.reserve = DefaultReserve
-	must(t, b.merge())
-	if fresh := b.db.Levels()[0].NumTables; fresh > 0 {
+	must(t, b.Merge())
+	if fresh := b.db.Levels()[0].NumTables; fresh > 1 { // one may come in after the last look
 		t.Errorf("%d new tables: not merged", fresh)
 	}
 	rows.compare(t, b)
 	must(t, b.Close())
+}
+
+func TestDue(t *testing.T) {
+	const merged = 400 << 20
+	for _, row := range []struct {
+		tables      int
+		fresh       int64
+		merge, must bool
+	}{
+		{7, merged, false, false},
+		{8, merged / 4, true, false},
+		{8, merged/4 - 1, false, false},
+		{79, merged/4 - 1, false, false},
+		{80, 0, true, false},
+		{159, merged, true, false},
+		{160, 0, true, true},
+	} {
+		if merge, must := due(row.tables, row.fresh, merged); merge != row.merge || must != row.must {
+			t.Errorf("%d tables of %d bytes: merge %v, must %v", row.tables, row.fresh, merge, must)
+		}
+	}
 }

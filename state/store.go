@@ -18,7 +18,7 @@ type Meta struct {
 	Written int64  // when, in ms since the epoch; a deletion older than the topic remembers makes the rows worthless
 }
 
-// Store holds the rows of one input partition. Get and Scan may be called while Write runs on another goroutine;
+// Store holds the rows of one input partition. Get and Scan may be called while Write or Merge runs on another goroutine;
 // Write has one caller.
 type Store interface {
 	// Get returns the value of key, or nil where there is none. The caller owns the bytes.
@@ -28,6 +28,8 @@ type Store interface {
 	// Write stores rows, then meta; a crash in between leaves rows newer than meta, which a replay repairs. It may
 	// sort rows in place; their bytes must not change until it returns.
 	Write(rows []Row, meta Meta) error
+	// Merge does what Writes have put off so that reads stay cheap. It has the caller of Write, and may take seconds.
+	Merge() error
 	// Close releases the store; rows written are kept.
 	Close() error
 }
