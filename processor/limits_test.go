@@ -81,6 +81,44 @@ func TestCrowdDueAtOnce(t *testing.T) {
 	}
 }
 
+// While a crowd of one partition is settled, the events of another one are read and decided, and do not wait for its end.
+func TestEventsBesideACrowd(t *testing.T) {
+	const n, steady = 150_000, 1_500
+	s := newStage(t, cart, onBuy)
+	s.start(s.config("a"))
+	cl := s.connect(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer cl.Close()
+	s.crowd(n, "add", time.Now())
+	for i := range steady {
+		now := time.Now()
+		cl.Produce(t.Context(), &kgo.Record{
+			Topic: "events", Partition: 1, Key: []byte("beside"), Timestamp: now,
+			Value: fmt.Appendf(nil, `{"type":"buy","id":"b%d","time":%d}`, i, now.UnixMilli()),
+		}, nil)
+		<-time.After(3 * time.Millisecond)
+	}
+	if err := cl.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var crowd, beside []time.Time
+	for _, r := range s.records("vigil.webhooks", n+steady) {
+		if string(r.Key) == "beside" {
+			beside = append(beside, r.Timestamp)
+		} else {
+			crowd = append(crowd, r.Timestamp)
+		}
+	}
+	if len(crowd) != n || len(beside) != steady {
+		t.Fatalf("%d and %d fires", len(crowd), len(beside))
+	}
+	first, last := slices.MinFunc(crowd, time.Time.Compare), slices.MaxFunc(crowd, time.Time.Compare)
+	// The polls before the crowd and behind it bring some in any case.
+	margin := last.Sub(first) / 8
+	if !slices.ContainsFunc(beside, func(at time.Time) bool { return at.After(first.Add(margin)) && at.Before(last.Add(-margin)) }) {
+		t.Errorf("no event was decided between %v and %v", first, last)
+	}
+}
+
 // Events go on being read in the order they came while a crowd is settled before them: what is behind the crowd's
 // deadline waits for it, and nothing is lost.
 func TestEventsBehindACrowd(t *testing.T) {

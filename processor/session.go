@@ -24,6 +24,7 @@ const (
 	heartbeats         = 500 * time.Millisecond // with the next one a member hears of a rebalance; a partition that moves waits for it
 	recordRetries      = 8                      // about as long as a transaction may last; then the brokers' reason is told
 	tick               = 250 * time.Millisecond // of the wall clock
+	atOnce             = time.Millisecond       // a poll that may not wait at all brings nothing of what was fetched
 )
 
 // change is something that happened to the assignment or to a restore, told to the loop by another goroutine.
@@ -215,7 +216,7 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 		wait = s.cfg.CommitInterval - time.Since(s.began)
 	}
 	if s.more {
-		wait = 0
+		wait = atOnce
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
