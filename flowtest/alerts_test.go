@@ -45,27 +45,37 @@ func processorMetrics(t *testing.T) []string {
 	return described(registry)
 }
 
-// TestProcessorMetricsAreDocumented: docs/operations.md names every metric of the processor.
-func TestProcessorMetricsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../docs/operations.md")
-	if err != nil {
+func sinkMetrics(t *testing.T) *prometheus.Registry {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	if _, err := meter.New(registry, meter.Sources{
+		Oldest: func(core.Tier) float64 { return 0 }, Marks: func(standing.State) int { return 0 }, Loads: func() []core.Load { return []core.Load{{}} },
+	}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range processorMetrics(t) {
-		if !regexp.MustCompile("`" + name + "[`{]").Match(text) {
-			t.Errorf("%s is not in docs/operations.md", name)
+	return registry
+}
+
+// TestMetricsAreDocumented: docs name every metric of the processor and of the sink.
+func TestMetricsAreDocumented(t *testing.T) {
+	for file, names := range map[string][]string{
+		"../docs/operations.md": processorMetrics(t), "../docs/delivery.md": described(sinkMetrics(t)),
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if !regexp.MustCompile("`" + name + "[`{]").Match(text) {
+				t.Errorf("%s is not in %s", name, file)
+			}
 		}
 	}
 }
 
 // TestAlerts: every metric in deploy/alerts.yml is one of ours, and so is every value of a label.
 func TestAlerts(t *testing.T) {
-	registry := prometheus.NewRegistry()
-	if _, err := meter.New(registry, meter.Sources{
-		Oldest: func(core.Tier) float64 { return 0 }, Marks: func(standing.State) int { return 0 }, Loads: func() []core.Load { return nil },
-	}); err != nil {
-		t.Fatal(err)
-	}
+	registry := sinkMetrics(t)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
